@@ -1,0 +1,39 @@
+"""Recipes: typed sections, loading with overrides, and errors that name the remedy."""
+
+from adora_mm.config.algorithm import AdoraConfig, AdvantageConfig, LossConfig, RewardConfig
+from adora_mm.config.loading import ConfigError, dump_config, find_recipe, load_config
+from adora_mm.config.run import (
+    CheckerConfig,
+    CheckpointConfig,
+    DataConfig,
+    EngineConfig,
+    EvaluationConfig,
+    GenerateConfig,
+    LoggingConfig,
+    PolicyConfig,
+    RolloutConfig,
+    RunConfig,
+    TrainConfig,
+)
+
+__all__ = [
+    "AdoraConfig",
+    "AdvantageConfig",
+    "CheckerConfig",
+    "CheckpointConfig",
+    "ConfigError",
+    "DataConfig",
+    "EngineConfig",
+    "EvaluationConfig",
+    "GenerateConfig",
+    "LoggingConfig",
+    "LossConfig",
+    "PolicyConfig",
+    "RewardConfig",
+    "RolloutConfig",
+    "RunConfig",
+    "TrainConfig",
+    "dump_config",
+    "find_recipe",
+    "load_config",
+]

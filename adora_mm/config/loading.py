@@ -1,0 +1,147 @@
+"""From a recipe's name and `a.b=value` words to a validated RunConfig, with errors in one line."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from adora_mm.config.run import RunConfig
+
+
+class ConfigError(ValueError):
+    """A recipe that cannot be used; the message names the key and the remedy."""
+
+
+def recipe_folders() -> tuple[Path, ...]:
+    """Where recipes are looked up by name: ./configs, then the configs that ship with the package."""
+    package = Path(__file__).resolve().parents[1]
+    return (Path("configs"), package.parent / "configs", package / "recipes")
+
+
+def find_recipe(name: str) -> Path:
+    """The file of a recipe given by path or by name, with or without `.yaml`."""
+    path = Path(name)
+    if path.is_file():
+        return path
+    for folder in recipe_folders():
+        candidate = folder / (name if name.endswith(".yaml") else f"{name}.yaml")
+        if candidate.is_file():
+            return candidate
+    known = sorted({p.stem for f in recipe_folders() if f.is_dir() for p in f.glob("*.yaml")})
+    raise ConfigError(f"no recipe {name!r}; known recipes: {', '.join(known)}")
+
+
+def load_config(recipe: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
+    """Read a recipe (and the `base:` recipes that it names), apply overrides and validate.
+
+    Raises ConfigError with one line: an unknown key gets the nearest valid name.
+    """
+    path = find_recipe(str(recipe))
+    raw = _read(path, seen=())
+    for word in overrides:
+        _set(raw, *_parse_override(word))
+    raw.setdefault("name", path.stem)
+    try:
+        return RunConfig.model_validate(raw)
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {_one_line(error)}") from None
+
+
+def dump_config(config: RunConfig) -> str:
+    """The resolved recipe as YAML; loading it again gives the same config."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
+    if path.resolve() in seen:
+        raise ConfigError(f"{path}: its `base:` files form a circle")
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(raw, dict):
+        raise ConfigError(f"{path}: a recipe is a mapping of sections, not a {type(raw).__name__}")
+    base = raw.pop("base", None)
+    if base is None:
+        return raw
+    beside = path.parent / str(base)
+    base_path = beside if beside.is_file() else find_recipe(str(base))
+    return _merge(_read(base_path, (*seen, path.resolve())), raw)
+
+
+def _merge(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in change.items():
+        old = merged.get(key)
+        both = isinstance(old, Mapping) and isinstance(value, Mapping)
+        merged[key] = _merge(old, value) if both else value  # type: ignore[arg-type]
+    return merged
+
+
+def _parse_override(word: str) -> tuple[list[str], Any]:
+    key, sign, text = word.partition("=")
+    if not sign or not key:
+        raise ConfigError(f"{word!r}: an override has the form section.key=value")
+    try:
+        value = yaml.safe_load(text) if text else None
+    except yaml.YAMLError:
+        value = text
+    if isinstance(value, str):
+        value = _number(value)
+    return key.split("."), value
+
+
+def _number(text: str) -> Any:
+    """YAML reads 1e-4 as a string (it wants 1.0e-4); users write 1e-4."""
+    try:
+        return float(text) if text[0] in "+-.0123456789" else text
+    except ValueError:
+        return text
+
+
+def _set(raw: dict[str, Any], keys: list[str], value: Any) -> None:
+    section = raw
+    for key in keys[:-1]:
+        if not isinstance(section.get(key), dict):
+            section[key] = {}
+        section = section[key]
+    section[keys[-1]] = value
+
+
+def _one_line(error: ValidationError) -> str:
+    return "; ".join(_describe(detail) for detail in error.errors()[:3])
+
+
+def _describe(detail: Any) -> str:
+    path = [str(part) for part in detail["loc"]]
+    key = ".".join(path)
+    if detail["type"] == "extra_forbidden":
+        names = _known_names(path[:-1])
+        near = difflib.get_close_matches(path[-1], names, n=1, cutoff=0.5)
+        prefix = ".".join(path[:-1])
+        nearest = ".".join([prefix, near[0]] if prefix and near else near)
+        hint = f"did you mean {nearest}?" if near else f"known here: {', '.join(names)}"
+        return f"unknown key {key}; {hint}"
+    if detail["type"] == "missing":
+        return f"{key} is missing"
+    message = detail["msg"].removeprefix("Value error, ")
+    if not key:
+        return message
+    return f"{key}={detail['input']!r}: {message[0].lower()}{message[1:]}"
+
+
+def _known_names(path: Sequence[str]) -> list[str]:
+    model: type[BaseModel] = RunConfig
+    for part in path:
+        annotation = model.model_fields[part].annotation if part in model.model_fields else None
+        options = getattr(annotation, "__args__", (annotation,))
+        models = [o for o in options if isinstance(o, type) and issubclass(o, BaseModel)]
+        if not models:
+            return []
+        model = models[0]
+    return list(model.model_fields)

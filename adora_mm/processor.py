@@ -1,0 +1,149 @@
+"""From a problem to model inputs: tokens with image placeholders expanded, and pixel patches.
+
+transformers' combined processors need torchvision for a video part that nobody here uses, so this
+is a thin processor over the model's tokenizer and the PIL image processor. PIL and torchvision
+resize differently (up to 0.015 in normalised pixels): every part of a run goes through this file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from transformers import AutoConfig, AutoImageProcessor, AutoTokenizer
+
+from adora_mm.data import open_image
+from adora_mm.prompts import VISION_MARKERS, PromptError, build_messages
+from adora_mm.types import Problem
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prompt:
+    """One encoded problem; the pixels are held once, however many rollouts it gets."""
+
+    problem_id: str
+    token_ids: tuple[int, ...]
+    """Prompt tokens with one placeholder per image feature."""
+    unexpanded_ids: tuple[int, ...]
+    """The same with one placeholder per image: the form that vLLM takes."""
+    pixel_values: torch.Tensor | None
+    """[patches, channels * temporal * patch * patch], float32; None without images."""
+    image_grid_thw: torch.Tensor | None
+    """[images, 3]: patches in time, height and width."""
+
+
+class Processor:
+    """Tokenizer, chat template and image processor of one model folder or hub name.
+
+    `min_pixels` and `max_pixels` bound the resized image; None keeps the model's own limits.
+    """
+
+    def __init__(
+        self,
+        model_path: str | Path,
+        *,
+        system_prompt: str = "",
+        min_pixels: int | None = None,
+        max_pixels: int | None = None,
+        max_prompt_tokens: int | None = None,
+        max_image_megapixels: float = 64.0,
+    ) -> None:
+        self.tokenizer = AutoTokenizer.from_pretrained(str(model_path))
+        self.system_prompt = system_prompt
+        self.max_prompt_tokens = max_prompt_tokens
+        self.max_image_megapixels = max_image_megapixels
+        self.pad_token_id: int = self.tokenizer.pad_token_id
+        config = AutoConfig.from_pretrained(str(model_path))
+        self.image_token_id: int | None = config.to_dict().get("image_token_id")
+        self.image_processor: Any = None
+        if self.image_token_id is not None:
+            self.image_processor = _load_image_processor(model_path, min_pixels, max_pixels)
+        known = self.tokenizer.get_vocab()
+        self.banned_token_ids = tuple(known[m] for m in VISION_MARKERS if m in known)
+        """Tokens that a policy must never sample: they would announce an image that is not there."""
+
+    def encode(self, problem: Problem) -> Prompt:
+        """Encode one problem, decoding its images now.
+
+        Raises PromptError (over-long, or images for a text model) and ImageError (unreadable).
+        """
+        images = [
+            open_image(path, max_megapixels=self.max_image_megapixels, problem_id=problem.id)
+            for path in problem.images
+        ]
+        return self.encode_images(problem, images)
+
+    def encode_images(self, problem: Problem, images: Sequence[Image.Image]) -> Prompt:
+        """Encode with pictures that are already decoded, in order."""
+        messages = build_messages(problem, num_images=len(images), system=self.system_prompt)
+        text = self.tokenizer.apply_chat_template(
+            messages, tokenize=False, add_generation_prompt=True
+        )
+        unexpanded = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        pixels = grid = None
+        token_ids = list(unexpanded)
+        if images:
+            if self.image_processor is None:
+                raise PromptError(f"problem {problem.id} has an image; this is a text-only model")
+            features = self.image_processor(images=list(images), return_tensors="pt")
+            pixels, grid = features["pixel_values"], features["image_grid_thw"]
+            token_ids = self._expand(unexpanded, grid, problem.id)
+        limit = self.max_prompt_tokens
+        if limit is not None and len(token_ids) > limit:
+            raise PromptError(
+                f"problem {problem.id}: prompt of {len(token_ids)} tokens is over "
+                f"data.max_prompt_tokens={limit}; raise it or lower data.max_pixels"
+            )
+        return Prompt(
+            problem_id=problem.id,
+            token_ids=tuple(token_ids),
+            unexpanded_ids=tuple(unexpanded),
+            pixel_values=pixels,
+            image_grid_thw=grid,
+        )
+
+    def decode(self, token_ids: Sequence[int]) -> str:
+        return self.tokenizer.decode(list(token_ids), skip_special_tokens=True)
+
+    def save(self, folder: Path) -> None:
+        """Write tokenizer and image processor beside a saved model, so that it loads as one."""
+        self.tokenizer.save_pretrained(folder)
+        if self.image_processor is not None:
+            self.image_processor.save_pretrained(folder)
+
+    def _expand(self, token_ids: Sequence[int], grid: torch.Tensor, problem_id: str) -> list[int]:
+        merge = self.image_processor.merge_size**2
+        counts = [int(row.prod()) // merge for row in grid]
+        places = [i for i, token in enumerate(token_ids) if token == self.image_token_id]
+        if len(places) != len(counts):
+            raise PromptError(
+                f"problem {problem_id}: the chat template gives {len(places)} image places "
+                f"for {len(counts)} images"
+            )
+        expanded: list[int] = []
+        start = 0
+        for place, count in zip(places, counts, strict=True):
+            expanded += token_ids[start:place]
+            expanded += [token_ids[place]] * count
+            start = place + 1
+        return expanded + list(token_ids[start:])
+
+
+def _load_image_processor(
+    model_path: str | Path, min_pixels: int | None, max_pixels: int | None
+) -> Any:
+    processor = AutoImageProcessor.from_pretrained(str(model_path), backend="pil")
+    size = dict(processor.size)
+    size["shortest_edge"] = min_pixels or size["shortest_edge"]
+    size["longest_edge"] = max_pixels or size["longest_edge"]
+    if size["shortest_edge"] > size["longest_edge"]:
+        raise ValueError(
+            f"data.min_pixels={size['shortest_edge']} is over data.max_pixels="
+            f"{size['longest_edge']}; lower the first or raise the second"
+        )
+    processor.size = size
+    return processor

@@ -1,0 +1,59 @@
+"""From a problem to chat messages: images first, then the text, then the options.
+
+This is the layout of ADORA's Geometry3K recipe (image first, `<image>` tags removed). Rendering to
+text is the model's own chat template, applied in `processor.py`.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+from typing import Any
+
+from adora_mm.types import Problem
+
+IMAGE_TAG = re.compile(r"<image\d*>\s*")
+VISION_MARKERS = (
+    "<|vision_start|>",
+    "<|vision_end|>",
+    "<|vision_pad|>",
+    "<|image_pad|>",
+    "<|video_pad|>",
+)
+
+
+class PromptError(ValueError):
+    """A problem that cannot become a prompt; the message names the problem and the remedy."""
+
+
+def question_text(problem: Problem) -> str:
+    """The question without image tags, followed by lettered options when there are any.
+
+    Raises PromptError when the text holds a vision marker of the model: such a marker would be
+    read as a picture that does not exist.
+    """
+    text = IMAGE_TAG.sub("", problem.question).strip()
+    if problem.choices:
+        letters = string.ascii_uppercase
+        options = [
+            f"({letters[i]}) {choice}" if choice != letters[i] else f"({letters[i]})"
+            for i, choice in enumerate(problem.choices)
+        ]
+        text = f"{text}\nChoices: {' '.join(options)}"
+    marker = next((marker for marker in VISION_MARKERS if marker in text), None)
+    if marker is not None:
+        raise PromptError(f"problem {problem.id}: its text holds {marker}; remove it from the data")
+    return text
+
+
+def build_messages(problem: Problem, *, num_images: int, system: str = "") -> list[dict[str, Any]]:
+    """Chat messages in the form that `apply_chat_template` of transformers takes."""
+    text = question_text(problem)
+    content: str | list[dict[str, str]] = text
+    if num_images:
+        content = [{"type": "image"} for _ in range(num_images)]
+        content.append({"type": "text", "text": text})
+    messages: list[dict[str, Any]] = [{"role": "user", "content": content}]
+    if system:
+        messages.insert(0, {"role": "system", "content": system})
+    return messages

@@ -1,0 +1,120 @@
+"""Put a run's folder on one self-contained page.
+
+Model text is hostile input: the template escapes everything (only our own drawings and style sheet
+are passed as markup), and the page's content security policy allows no script and no request, so
+that even a mistake here could not run anything.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+import jinja2
+import numpy as np
+from markupsafe import Markup
+
+from adora_mm.report import figures, summary
+from adora_mm.report.run_data import Metrics, RunData, load_run
+from adora_mm.report.samples import SampleSet, load_samples
+from adora_mm.report.summary import ends
+from adora_mm.report.verdict import interval, judge, other_series
+from adora_mm.report.wording import format_value, percent, signed
+
+TEMPLATES = Path(__file__).parent / "templates"
+OUTCOMES = {
+    "correct": ("✓", "right"),
+    "incorrect": ("✗", "wrong"),
+    "unparsed": ("?", "no answer found"),
+    "timeout": ("…", "checker timed out"),
+}
+"""Outcome of the checker to its sign and word; colour is never the only difference."""
+
+
+def write_report(run_folder: Path, out: Path | None = None) -> Path:
+    """Write the report of a run and return its path.
+
+    Args:
+        run_folder: a run's folder; it may be incomplete or still growing.
+        out: the file to write, or a folder for `report.html`; by default the run's folder.
+
+    Raises:
+        ValueError: `run_folder` is not a run's folder, or `out` lies in no existing folder.
+    """
+    target = out if out is not None else run_folder
+    if target.is_dir():
+        target = target / "report.html"
+    run = load_run(run_folder)
+    if not target.parent.is_dir():
+        raise ValueError(f"{target}: the folder {target.parent} does not exist; create it first")
+    _write_atomically(target, render(run, load_samples(run_folder / "samples")))
+    return target
+
+
+def render(run: RunData, samples: SampleSet) -> str:
+    """The page as HTML text."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(percent=percent, value=format_value, signed=signed)
+    heldout = figures.eval_plot(run.evals)
+    time = figures.time_plot(run.metrics)
+    plots = [heldout, *figures.metric_plots(run.metrics), time]
+    return environment.get_template("report.html").render(
+        style=Markup((TEMPLATES / "style.css").read_text(encoding="utf-8")),
+        run=run,
+        samples=samples,
+        verdict=judge(run.evals),
+        others=other_series(run.evals),
+        trained=summary.what_was_trained(run),
+        facts=summary.run_facts(run.info),
+        warnings=summary.warnings(run),
+        notes=_notes(run, samples),
+        plots=[plot for plot in plots if plot is not None],
+        smooth=len(run.metrics.steps) >= figures.SMOOTH_FROM_STEPS,
+        evals=[(row, interval(row)) for row in run.evals],
+        metric_rows=_metric_rows(run.metrics),
+        outcomes=OUTCOMES,
+        written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+    )
+
+
+def _notes(run: RunData, samples: SampleSet) -> list[str]:
+    """What is missing on this page, one sentence each."""
+    notes = [*run.notes, *samples.notes]
+    missing = figures.missing_panels(run.metrics)
+    if len(run.metrics.steps) and missing:
+        notes.append(f"No curve, because nothing was recorded: {', '.join(missing)}.")
+    return notes
+
+
+def _metric_rows(metrics: Metrics) -> list[tuple[str, ...]]:
+    """Key, mean over the first steps, over the last steps, smallest and largest value."""
+    columns = [(key, metrics.column(key)) for key in sorted(metrics.columns)]
+    return [
+        (key, *map(format_value, (*ends(values), np.nanmin(values), np.nanmax(values))))
+        for key, values in columns
+        if values is not None
+    ]
+
+
+def _write_atomically(path: Path, text: str) -> None:
+    """Write to a temporary file beside `path`, flush it to disk, then rename."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            # names in a run's files may hold lone surrogates, which UTF-8 cannot carry
+            file.write(text.encode("utf-8", errors="replace"))
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)  # mkstemp makes it private
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

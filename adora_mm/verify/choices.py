@@ -1,0 +1,71 @@
+"""Multiple choice: a letter in any dress, the value of an option or its text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+
+from adora_mm.verify.normalize import fold_words, normalize
+
+LETTERS = "ABCDEFGHIJ"
+_DRESS = re.compile(
+    r"^\W*(?:(?:option|choice|answer|ans|opt)\b\W*(?:is\b\W*)?)?"
+    r"(?:\\?\(|\[|\{)?\s*([A-Ja-j])\s*(?:\)|\]|\}|[.:,]|$)\s*\}?\s*[.:)]?\s*(.*)$",
+    re.IGNORECASE | re.DOTALL,
+)
+_SEVERAL = re.compile(r"^\W*\(?([A-J])\)?(?:\s*(?:,|;|and|or|&|/|\s)\s*\(?([A-J])\)?)+\W*$")
+_FONTS = re.compile(r"\\(?:text|mathbf|mathrm|textbf|bf|rm|textit|boldsymbol)\b\s*")
+
+
+@lru_cache(maxsize=8192)
+def split_letter(text: str) -> tuple[str | None, str]:
+    r"""`\textbf{(C)} 12` -> ("C", "12"); ("", text) style: letter is None when there is no dress.
+
+    A bare letter followed by words ("A triangle") is not a choice; a bracket, a point, a colon or
+    the end has to follow.
+    """
+    bare = _FONTS.sub("", normalize(text)).strip()
+    # {(C)} or {C}: the braces of the font command that was just removed.
+    bare = re.sub(r"^\{([^{}]*)\}", r"\1", bare).strip()
+    match = _DRESS.match(bare)
+    if match is None:
+        return None, text
+    rest = match.group(2).strip()
+    dressed = bare.lstrip(" *_")[:1] in "([{" or len(bare.strip(" .*_")) == 1
+    if not dressed and rest and bare[match.end(1) : match.end(1) + 1] == ",":
+        return None, text
+    return match.group(1), rest
+
+
+def several_letters(text: str) -> bool:
+    """Whether an answer names more than one option: `A, C` or `A or B`."""
+    bare = _FONTS.sub("", normalize(text)).replace("{", "").replace("}", "").strip()
+    letters = re.findall(r"[A-J]", bare)
+    return bool(_SEVERAL.match(bare)) and len(set(letters)) > 1
+
+
+def is_letter_gold(gold: str) -> bool:
+    """A gold that is only a choice letter, in any dress."""
+    letter, rest = split_letter(gold)
+    return letter is not None and letter.isupper() and not rest
+
+
+def gold_index(gold: str, options: Sequence[str]) -> int | None:
+    """The option that a gold names by letter or by text; None when it is a value to compare."""
+    letter, rest = split_letter(gold)
+    folded = fold_words(normalize(gold))
+    for index, option in enumerate(options):
+        if fold_words(normalize(option)) == folded:
+            return index
+    if letter is not None and letter.isupper() and LETTERS.index(letter) < len(options):
+        index = LETTERS.index(letter)
+        if not rest or fold_words(normalize(strip_letter(options[index]))) == fold_words(normalize(rest)):
+            return index
+    return None
+
+
+def strip_letter(option: str) -> str:
+    """The text of an option without the letter that some data sets keep in front."""
+    letter, rest = split_letter(option)
+    return rest if letter is not None and rest else option

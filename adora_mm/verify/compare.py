@@ -1,0 +1,406 @@
+"""Comparison of parsed answers: items with labels and units, containers, equations, inequalities.
+
+Every function answers True or False and raises UndecidedError when the bounded path cannot tell;
+`check` then hands the pair to a worker.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+
+from adora_mm.verify import labels, numeric, scalars, units
+from adora_mm.verify.answers import Answer, Item, expand_pm
+from adora_mm.verify.exact import Exact
+from adora_mm.verify.limits import UndecidedError
+from adora_mm.verify.profiles import Profile
+from adora_mm.verify.syntax import CONTAINERS, Node, func, number, symbols, walk
+
+Outcome = tuple[bool, str]
+_SEQUENCES = frozenset({"tuple", "list"})
+
+
+def compare_answers(gold: Answer, other: Answer, profile: Profile) -> Outcome:
+    """Whether `other` states the same answer as `gold`, and the rule that decided."""
+    if gold.text == other.text and gold.text:
+        return True, "the same text"
+    left, right = list(gold.items), list(other.items)
+    if len(left) == len(right) == 1:
+        return compare_items(left[0], right[0], profile)
+    return _compare_lists(left, right, other.alternatives and not gold.alternatives, profile)
+
+
+# -- lists ------------------------------------------------------------------------------------
+def _compare_lists(left: list[Item], right: list[Item], hedged: bool, profile: Profile) -> Outcome:
+    ordered = False
+    if len(left) == 1:
+        node = _only_value(left[0])
+        if node is None or node.op not in ("set", "tuple", "list", "interval", "matrix"):
+            return False, "several answers where one was expected"
+        if node.op == "interval" and node.value != "()" or node.op == "matrix" and len(node.args) > 1:
+            return False, "several answers where one was expected"
+        ordered = node.op != "set"
+        if ordered and not profile.bare_list_as_tuple:
+            return False, "a list without brackets for a tuple"
+        left = _members(left[0], node)
+    elif len(right) == 1:
+        node = _only_value(right[0])
+        if node is None or node.op not in ("set", "tuple", "list", "interval"):
+            return False, f"one answer where {len(left)} were expected"
+        if node.op == "interval" and node.value not in ("()", "[]"):
+            return False, f"one answer where {len(left)} were expected"
+        ordered = node.op != "set"
+        right = _members(right[0], node)
+    if len(left) != len(right):
+        return False, f"{len(right)} members where {len(left)} were expected"
+    named = [[item.label for item in side if item.label is not None] for side in (left, right)]
+    one_sided = bool(len(set(named[0])) > 1) != bool(len(set(named[1])) > 1)
+    if ordered or (one_sided and not all(named)):
+        for a, b in zip(left, right, strict=True):
+            same, reason = compare_items(a, b, profile)
+            if not same:
+                return False, f"a member differs: {reason}"
+        return True, "the same members in order"
+    return _matching(left, right, profile)
+
+
+def _matching(left: list[Item], right: list[Item], profile: Profile) -> Outcome:
+    remaining = list(right)
+    undecided: UndecidedError | None = None
+    for item in left:
+        for candidate in remaining:
+            try:
+                if compare_items(item, candidate, profile)[0]:
+                    remaining.remove(candidate)
+                    break
+            except UndecidedError as error:
+                undecided = error
+        else:
+            if undecided is not None:
+                raise undecided
+            return False, "a member has no counterpart"
+    return True, "the same members in any order"
+
+
+def _only_value(item: Item) -> Node | None:
+    return item.chain[-1] if item.chain else None
+
+
+def _members(item: Item, node: Node) -> list[Item]:
+    nodes = [arg for row in node.args for arg in (row.args if row.op == "row" else (row,))]
+    if node.op == "set":
+        nodes = [value for part in nodes for value in expand_pm(part)]
+    return [Item(None, _plain(value), _mark(value), "") for value in nodes]
+
+
+def _plain(value: Node) -> tuple[Node]:
+    return (value.args[0],) if value.op == "deg" else (value,)
+
+
+def _mark(value: Node) -> units.Unit | None:
+    return units.DEGREE if value.op == "deg" else None
+
+
+# -- items ------------------------------------------------------------------------------------
+def compare_items(gold: Item, other: Item, profile: Profile) -> Outcome:
+    """One member against one member; a second reading of a letter as a unit is tried last."""
+    result = _compare_once(gold, other, profile)
+    if result[0]:
+        return result
+    readings = [(gold, other.other), (gold.other, other), (gold.other, other.other)]
+    for left, right in readings:
+        if left is None or right is None:
+            continue
+        if not left.chain or not right.chain or not (gold.chain or other.chain):
+            continue
+        if left is gold.other and left.glued and right.unit is None and not profile.glued_unit:
+            continue
+        again = _compare_once(left, right, profile)
+        if again[0]:
+            return again
+    return result
+
+
+def _compare_once(gold: Item, other: Item, profile: Profile) -> Outcome:
+    if gold.label is not None and other.label is not None and not labels.same(gold.label, other.label):
+        if gold.relation is None or other.relation is None or not _same_relation(gold, other, profile):
+            return False, f"labelled {other.label!r} where {gold.label!r} was expected"
+        return True, "the same equation"
+    if not gold.chain or not other.chain:
+        return _without_values(gold, other, profile)
+    contradiction = _contradiction(other, profile)
+    if contradiction:
+        return False, contradiction
+    return _any_member(gold, other, profile)
+
+
+def _any_member(gold: Item, other: Item, profile: Profile) -> Outcome:
+    """The last member of a consistent chain, or an earlier one, states the gold's value."""
+    result = _one_value(gold, other, other.chain[-1], profile)
+    for member in reversed(other.chain[:-1]):
+        if result[0]:
+            break
+        again = _one_value(gold, other, member, profile)
+        result = again if again[0] else result
+    return result
+
+
+def _one_value(gold: Item, other: Item, value: Node, profile: Profile) -> Outcome:
+    target = gold.chain[-1]
+    if gold.label and other.label and gold.label != other.label and "(" in gold.label + other.label:
+        value = _rename(value, _argument(other.label), _argument(gold.label))
+    if _is_scalar(target) and _is_scalar(value):
+        return _quantities(gold, other, target, value, profile)
+    factor = units.compatible(gold.unit, other.unit)
+    if factor is None:
+        return False, "different units"
+    same = equal_nodes(target, value, profile)
+    return same, "the same members" if same else "the values differ"
+
+
+def _argument(label: str) -> str:
+    return label.partition("(")[2].rstrip(")")
+
+
+def _rename(node: Node, old: str, new: str) -> Node:
+    if not old or not new or old == new:
+        return node
+    if node.op == "sym":
+        return replace(node, value=new) if node.value == old else node
+    return replace(node, args=tuple(_rename(arg, old, new) for arg in node.args)) if node.args else node
+
+
+def _is_scalar(node: Node) -> bool:
+    return node.op not in CONTAINERS and node.op != "text"
+
+
+def _contradiction(item: Item, profile: Profile) -> str:
+    """`6 = 5` says two different things; every member of a chain must agree with the last."""
+    last = item.chain[-1]
+    loose = replace(profile, min_decimals=1, min_significant=2)
+    for member in item.chain[:-1]:
+        if symbols(member) and not symbols(last):
+            continue  # A = pi r^2 = 25 pi: a formula before its value
+        try:
+            if not (equal_nodes(member, last, loose) or equal_nodes(last, member, loose)):
+                return "the chain of equalities contradicts itself"
+        except UndecidedError as error:
+            if not any(n.op == "big" for n in walk(member)):
+                raise error
+    return ""
+
+
+def _without_values(gold: Item, other: Item, profile: Profile) -> Outcome:
+    if gold.relation is not None or other.relation is not None:
+        if _same_relation(gold, other, profile):
+            return True, "the same equation up to a factor"
+        if gold.relation is not None and other.relation is not None:
+            return False, "a different equation"
+    if gold.chain or other.chain:
+        same = bool(gold.words) and gold.words == other.words
+        return same, "the same words" if same else "words where a value was expected, or a value for words"
+    same = gold.words == other.words
+    return same, "the same words" if same else "different words"
+
+
+def _quantities(gold: Item, other: Item, target: Node, value: Node, profile: Profile) -> Outcome:
+    if gold.unit is not None and other.unit is None and not profile.missing_unit:
+        return False, "the unit is missing"
+    if gold.unit is None and other.unit is not None and not profile.extra_unit:
+        return False, "a unit where none was expected"
+    percent = [unit is not None and unit.dimension == units.PERCENT.dimension for unit in (gold.unit, other.unit)]
+    if percent[0] != percent[1]:
+        return _percent(gold, other, target, value, profile)
+    factor = units.compatible(gold.unit, other.unit)
+    if factor is None:
+        radians = _radians(gold, other, target, value)
+        if radians is None:
+            return False, "different units"
+        target, value, factor = *radians, Fraction(1)
+    if factor != 1:
+        if not profile.convert_units:
+            return False, "a different unit"
+        value = Node("mul", (value, number(factor)))
+    if gold.bearing and other.bearing:
+        turned = scalars.exact_value(Node("add", (target, Node("neg", (value,)))))
+        same = turned is not None and _is_turn(turned)
+        return same, "the same bearing" if same else "a different bearing"
+    if scalars.equal(target, value, profile):
+        return True, "equal values"
+    return False, "the values differ"
+
+
+def _is_turn(value: Exact) -> bool:
+    from adora_mm.verify.exact import rational
+
+    degrees = rational(value)
+    return degrees is not None and degrees % 360 == 0
+
+
+def _percent(gold: Item, other: Item, target: Node, value: Node, profile: Profile) -> Outcome:
+    if gold.unit is not None and other.unit is not None:
+        return False, "different units"
+    if scalars.equal(target, value, profile):
+        return True, "equal values, with and without the percent sign"
+    if not profile.percent_value:
+        return False, "the values differ"
+    hundredth = number(Fraction(1, 100))
+    if gold.unit is not None:
+        target = Node("mul", (target, hundredth))
+    else:
+        value = Node("mul", (value, hundredth))
+    return (True, "equal values of a percentage") if scalars.equal(target, value, profile) else (False, "the values differ")
+
+
+def _radians(gold: Item, other: Item, target: Node, value: Node) -> tuple[Node, Node] | None:
+    """Both in degrees when exactly one side says radians."""
+    names = tuple(unit.dimension[0][0] if unit and unit.dimension else "" for unit in (gold.unit, other.unit))
+    turn = Node("div", (number(180), Node("const", (), "pi")))
+    if names == ("degree", "radian"):
+        return target, Node("mul", (value, turn))
+    if names == ("radian", "degree"):
+        return Node("mul", (target, turn)), value
+    return None
+
+
+# -- containers -------------------------------------------------------------------------------
+def equal_nodes(gold: Node, other: Node, profile: Profile) -> bool:
+    """Values of any kind; tuples and intervals in order, sets in any order, ratios up to scale."""
+    if gold == other:
+        return True
+    if gold.op == "text" or other.op == "text":
+        return gold.value == other.value and gold.op == other.op
+    if _is_scalar(gold) and _is_scalar(other):
+        return scalars.equal(_no_mark(gold), _no_mark(other), profile)
+    if "ratio" in (gold.op, other.op):
+        return _ratios(gold, other, profile)
+    if "matrix" in (gold.op, other.op):
+        return _matrices(gold, other, profile)
+    if gold.op in ("union", "inter") or other.op in ("union", "inter"):
+        return _unions(gold, other, profile)
+    if gold.op == "set" and other.op == "set":
+        return _sets(gold, other, profile)
+    if gold.op == "interval" and other.op == "interval":
+        return _marks(gold) == _marks(other) and _in_order(gold.args, other.args, profile)
+    if gold.op in ("tuple", "list", "interval") and other.op in ("tuple", "list", "interval"):
+        pairs = {gold.op, other.op}
+        if "interval" in pairs and len(gold.args) == 2 and ("list" in pairs or _marks(gold) != _marks(other)):
+            return False
+        return _in_order(gold.args, other.args, profile)
+    return False
+
+
+def _no_mark(node: Node) -> Node:
+    return node.args[0] if node.op == "deg" else node
+
+
+def _marks(node: Node) -> str:
+    """The ends of an interval; an infinite end is open however it is written."""
+    if node.op != "interval":
+        return "()" if node.op == "tuple" else "[]"
+    marks = str(node.value)
+    low = "(" if scalars.is_infinite(node.args[0]) else marks[0]
+    return low + (")" if scalars.is_infinite(node.args[1]) else marks[1])
+
+
+def _in_order(left: tuple[Node, ...], right: tuple[Node, ...], profile: Profile) -> bool:
+    return len(left) == len(right) and all(equal_nodes(a, b, profile) for a, b in zip(left, right, strict=True))
+
+
+def _sets(gold: Node, other: Node, profile: Profile) -> bool:
+    sides = [[value for arg in node.args for value in expand_pm(arg)] for node in (gold, other)]
+    left, right = (_distinct(side, profile) for side in sides)
+    return len(left) == len(right) and all(any(equal_nodes(a, b, profile) for b in right) for a in left)
+
+
+def _distinct(nodes: list[Node], profile: Profile) -> list[Node]:
+    found: list[Node] = []
+    for node in nodes:
+        if not any(equal_nodes(node, seen, profile) for seen in found):
+            found.append(node)
+    return found
+
+
+def _unions(gold: Node, other: Node, profile: Profile) -> bool:
+    if gold.op != other.op:
+        return False
+    return len(gold.args) == len(other.args) and all(
+        any(equal_nodes(a, b, profile) for b in other.args) for a in gold.args
+    ) and all(any(equal_nodes(a, b, profile) for a in gold.args) for b in other.args)
+
+
+def _ratios(gold: Node, other: Node, profile: Profile) -> bool:
+    if gold.op != other.op:
+        if not profile.ratio_as_fraction:
+            return False
+        ratio, plain = (gold, other) if gold.op == "ratio" else (other, gold)
+        if len(ratio.args) != 2 or not _is_scalar(plain):
+            return False
+        return scalars.equal(Node("div", ratio.args), plain, profile)
+    if len(gold.args) != len(other.args):
+        return False
+    if _looks_like_time(gold) or _looks_like_time(other):
+        return _in_order(gold.args, other.args, profile)
+    for a, b in zip(gold.args[1:], other.args[1:], strict=True):
+        crossed = Node("mul", (gold.args[0], b)), Node("mul", (other.args[0], a))
+        if not scalars.equal(*crossed, profile):
+            return False
+    return _zeros(gold) == _zeros(other)
+
+
+def _zeros(node: Node) -> tuple[bool, ...]:
+    return tuple(arg.op == "num" and arg.value == 0 for arg in node.args)
+
+
+def _looks_like_time(node: Node) -> bool:
+    """4:30 is a time of day, because a ratio would be written 3:20 in lowest terms."""
+    values = [arg.value for arg in node.args if arg.op == "num" and not arg.decimals]
+    if len(values) != 2 or len(node.args) != 2:
+        return False
+    first, second = (int(value) for value in values if isinstance(value, Fraction))
+    return first <= 24 and 10 <= second < 60 and Fraction(first, second).denominator != second
+
+
+def _matrices(gold: Node, other: Node, profile: Profile) -> bool:
+    if gold.op == other.op:
+        return len(gold.args) == len(other.args) and all(
+            _in_order(a.args, b.args, profile) for a, b in zip(gold.args, other.args, strict=True)
+        )
+    matrix, plain = (gold, other) if gold.op == "matrix" else (other, gold)
+    if not profile.vector_as_tuple or plain.op not in ("tuple", "interval") or plain.op == "interval" and plain.value != "()":
+        return False
+    column = [row.args[0] for row in matrix.args] if len(matrix.args[0].args) == 1 else list(matrix.args[0].args)
+    if len(matrix.args[0].args) > 1 and len(matrix.args) > 1:
+        return False
+    pair = (tuple(column), plain.args)
+    return _in_order(*(pair if gold.op == "matrix" else pair[::-1]), profile)
+
+
+# -- equations and inequalities ---------------------------------------------------------------
+def _same_relation(gold: Item, other: Item, profile: Profile) -> bool:
+    left, right = gold.relation, other.relation
+    if left is None or right is None:
+        return False
+    signs = [str(left.value), str(right.value)]
+    strict = all(sign in ("<", ">", "<=", ">=") for sign in signs)
+    if strict:
+        flipped = signs[0][0] != signs[1][0]
+        if signs[0][1:] != signs[1][1:]:
+            return False
+        right = Node("rel", right.args[::-1], left.value) if flipped else right
+    elif signs[0] != signs[1]:
+        return False
+    if left == right:
+        return True
+    sides = [Node("add", (rel.args[0], Node("neg", (rel.args[1],)))) for rel in (left, right)]
+    names = sorted(symbols(sides[0]) | symbols(sides[1]))
+    if any(n.op in CONTAINERS or n.op == "call" for side in sides for n in walk(side)):
+        return _in_order(left.args, right.args, profile)
+    if not names:
+        return False
+    return numeric.proportional(sides[0], sides[1], names, positive=strict)
+
+
+def absolute(node: Node) -> Node:
+    """|node|, for rules that need a length."""
+    return func("abs", node)

@@ -1,0 +1,176 @@
+r"""Finding the final answer in a response: one rule per place, each named in the verdict.
+
+Strict (reward): exactly one final `\boxed{}` or `<answer>` outside `<think>`; two boxes that differ
+are ambiguous. Lenient (eval): the last box, the last answer tag, an "Answer:" line, a marker line
+(`#### 18`), a choice letter, the last number; the first rule that finds something decides.
+All scans are linear in the length of the response.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from adora_mm.verify.limits import MAX_BOXES, MAX_RESPONSE_CHARS
+
+_BOX = re.compile(r"\\f?boxed\s*(?=[{\s\d])")
+_ANSWER_TAG = re.compile(r"<answer>", re.IGNORECASE)
+_BRACES = re.compile(r"[{}\\]")
+_LINE = re.compile(
+    r"(?:^|\n|[.!]\s)[\s*#_>]*(?:final\s+|correct\s+|the\s+)*(?:answer|answer\s+choice|option)[*_\s]*(?::|is\b|=)[*_\s:]*([^\n]{1,400})",
+    re.IGNORECASE,
+)
+_SENTENCE = re.compile(r"\banswer\s+(?:is|are)\b[*_\s:]*([^\n]{1,400})", re.IGNORECASE)
+_MARKER = re.compile(r"####\s*([^\n]{1,400})")
+_LETTER = re.compile(r"(?:\(([A-J])\)|\b([A-J])[.)](?=\s|$)|(?:^|\n)\s*\**([A-J])\**\s*(?=$|\n))")
+_NUMBER = re.compile(r"-?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?(?<=\d)%?")
+_TAIL = 4_000
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Candidates for the final answer and the rule that found them."""
+
+    answers: tuple[str, ...]
+    rule: str
+
+
+def outside_think(response: str) -> str:
+    """The response without its reasoning; an unclosed `<think>` leaves only what stands before it."""
+    if "think>" not in response:
+        return response
+    close = response.rfind("</think>")
+    if close >= 0:
+        before = response[: response.find("<think>")] if 0 <= response.find("<think>") < close else ""
+        response = before + response[close + len("</think>") :]
+    opened = response.find("<think>")
+    return response if opened < 0 else response[:opened]
+
+
+def boxes(text: str) -> tuple[list[str], bool]:
+    """Contents of all outermost boxes in order, and whether one of them never closes."""
+    found: list[str] = []
+    broken, position = False, 0
+    while True:
+        match = _BOX.search(text, position)
+        if match is None:
+            return found, broken
+        start = match.end()
+        if start >= len(text) or text[start] != "{":
+            token = re.compile(r"[^\s$.,]{1,40}").match(text, start)
+            position = token.end() if token else start + 1
+            if token:
+                found.append(token.group())
+            continue
+        end = _closing(text, start)
+        if end is None:
+            # What follows an unclosed brace cannot be told from its contents.
+            return found, True
+        found.append(_innermost(text[start + 1 : end]))
+        position = end + 1
+        if len(found) > MAX_BOXES:
+            return found, broken
+
+
+def _innermost(content: str) -> str:
+    stripped = content.strip()
+    for _ in range(8):
+        match = _BOX.match(stripped)
+        if match is None or stripped[match.end() : match.end() + 1] != "{":
+            break
+        end = _closing(stripped, match.end())
+        if end is None or stripped[end + 1 :].strip():
+            break
+        stripped = stripped[match.end() + 1 : end].strip()
+    return stripped
+
+
+def _closing(text: str, start: int) -> int | None:
+    depth, position = 0, start
+    while True:
+        match = _BRACES.search(text, position)
+        if match is None:
+            return None
+        position = match.end()
+        sign = match.group()
+        if sign == "\\":
+            position += 1
+        elif sign == "{":
+            depth += 1
+        else:
+            depth -= 1
+            if depth == 0:
+                return match.start()
+
+
+def answer_tags(text: str) -> list[str]:
+    """Contents of all closed `<answer>` tags in order."""
+    found: list[str] = []
+    lowered, position = text.lower() if "<ANSWER>" in text or "<Answer>" in text else text, 0
+    while (start := lowered.find("<answer>", position)) >= 0:
+        end = lowered.find("</answer>", start)
+        if end < 0:
+            break
+        inner = text[start + len("<answer>") : end]
+        boxed, _ = boxes(inner)
+        found.append(boxed[-1] if boxed else inner.strip())
+        position = end
+        if len(found) > MAX_BOXES:
+            break
+    return found
+
+
+def find_strict(response: str) -> Found:
+    """The final answer for rewards; several distinct candidates are all returned."""
+    text = outside_think(response)
+    tagged = answer_tags(text) if "<" in text else []
+    if tagged:
+        outside = re.sub(r"(?is)<answer>.*?</answer>", " ", text) if len(text) < 200_000 else ""
+        boxed = boxes(outside)[0] if "boxed" in outside else []
+        return Found(tuple(dict.fromkeys([*tagged, *boxed])), "answer tag")
+    if "boxed" not in text:
+        return Found((), "no final box or answer tag")
+    found, broken = boxes(text)
+    if broken:
+        return Found((), "a box is not closed")
+    return Found(tuple(dict.fromkeys(found)), "box")
+
+
+def find_lenient(response: str, *, choices: bool) -> Found:
+    """The final answer for benchmarks: the first rule of the cascade that finds one."""
+    text = outside_think(response) or response[-_TAIL:]
+    found, _ = boxes(text)
+    if found:
+        return Found((found[-1],), "last box")
+    tagged = answer_tags(text)
+    if tagged:
+        return Found((tagged[-1],), "last answer tag")
+    tail = text[-_TAIL:]
+    for pattern, rule in ((_MARKER, "marker line"), (_LINE, "answer line"), (_SENTENCE, "answer sentence")):
+        matches = pattern.findall(tail)
+        if matches:
+            return Found((_clean_line(matches[-1]),), rule)
+    if choices and (letters := _LETTER.findall(tail)):
+        return Found(("".join(letters[-1]),), "choice letter")
+    numbers = [number for number in _NUMBER.findall(tail) if number]
+    if len(tail.strip()) <= 40 and tail.strip():
+        return Found((tail.strip(),), "short response")
+    if numbers:
+        return Found((numbers[-1],), "last number")
+    return Found((), "no answer found")
+
+
+def _clean_line(line: str) -> str:
+    line = line.strip().strip("*_ ")
+    match = re.match(r"\$([^$]+)\$|\\\((.+?)\\\)", line)
+    if match:
+        return next(group for group in match.groups() if group)
+    sentence = re.split(r"(?<=[^\d.])\.\s|\.$", line, maxsplit=1)[0]
+    return sentence.strip().strip("*_ ")
+
+
+def find_answer(response: str, *, strict: bool, choices: bool = False) -> Found:
+    """Dispatch of a response to the strict or the lenient rules."""
+    if len(response) > MAX_RESPONSE_CHARS:
+        return Found((), f"the response is longer than {MAX_RESPONSE_CHARS} characters")
+    return find_strict(response) if strict else find_lenient(response, choices=choices)

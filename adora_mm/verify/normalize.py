@@ -1,0 +1,143 @@
+"""Spelling only: one canonical text for the many ways of typing the same answer.
+
+Unicode signs, broken encodings, LaTeX spacing and font commands become the few spellings that the
+tokenizer knows. Nothing here changes a value, splits a number or drops a sign.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import lru_cache
+
+SIGNS = {
+    "掳": "°", "º": "°", "˚": "°", "∘": "°", "℃": "°C", "\u2032": "'", "\u2033": "''", "\u2019": "'",
+    "\u2018": "'", "\u201d": "''", "\u201c": "''", "−": "-", "–": "-", "—": "-", "‐": "-", "‑": "-",
+    "－": "-", "×": "\\times ", "✕": "\\times ", "·": "\\cdot ", "⋅": "\\cdot ", "∙": "\\cdot ",
+    "•": "\\cdot ", "÷": "\\div ", "∗": "*", "√": "\\sqrt ", "∛": "\\sqrt[3] ", "∜": "\\sqrt[4] ",
+    "π": "\\pi ", "𝜋": "\\pi ", "∞": "\\infty ", "±": "\\pm ", "∓": "\\mp ", "≤": "\\le ", "⩽": "\\le ",
+    "≦": "\\le ", "≥": "\\ge ", "⩾": "\\ge ", "≧": "\\ge ", "≠": "\\ne ", "≈": "\\approx ",
+    "≅": "\\approx ", "≡": "\\equiv ", "∈": "\\in ", "∪": "\\cup ", "∩": "\\cap ", "∅": "\\emptyset ",
+    "∠": "\\angle ", "∡": "\\angle ", "△": "\\triangle ", "⌊": "\\lfloor ", "⌋": "\\rfloor ",
+    "⌈": "\\lceil ", "⌉": "\\rceil ", "⟨": "\\langle ", "⟩": "\\rangle ", "∶": ":", "：": ":",
+    "∑": "\\sum ", "∫": "\\int ", "∏": "\\prod ", "…": "\\ldots ", "％": "%", "，": ", ", "、": ", ",
+    "。": ".", "；": "; ", "ℝ": "\\mathbb{R}", "→": "\\to ", "∣": "|", "⁄": "/", "∕": "/", "∥": "\\parallel ",
+    "θ": "\\theta ", "α": "\\alpha ", "β": "\\beta ", "γ": "\\gamma ", "δ": "\\delta ", "λ": "\\lambda ",
+    "μ": "\\mu ", "µ": "\\mu ", "φ": "\\phi ", "ϕ": "\\phi ", "ω": "\\omega ", "σ": "\\sigma ",
+    "度": "°", "€": "\\euro ", "£": "\\pound ", "¥": "\\yen ", "￥": "\\yen ",
+}  # fmt: skip
+CHINESE_UNITS = (
+    ("平方厘米", " cm^2"), ("平方毫米", " mm^2"), ("平方千米", " km^2"), ("平方米", " m^2"),
+    ("立方厘米", " cm^3"), ("立方毫米", " mm^3"), ("立方米", " m^3"),
+    ("千米", " km"), ("分米", " dm"), ("厘米", " cm"), ("毫米", " mm"), ("海里", " nmi"), ("米", " m"),
+)  # fmt: skip
+SUPERSCRIPTS = {
+    **dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "0123456789+-n", strict=True)),
+}
+SUBSCRIPTS = dict(zip("₀₁₂₃₄₅₆₇₈₉", "0123456789", strict=True))
+VULGAR = {
+    "½": (1, 2), "⅓": (1, 3), "⅔": (2, 3), "¼": (1, 4), "¾": (3, 4), "⅕": (1, 5), "⅖": (2, 5),
+    "⅗": (3, 5), "⅘": (4, 5), "⅙": (1, 6), "⅚": (5, 6), "⅛": (1, 8), "⅜": (3, 8), "⅝": (5, 8),
+    "⅞": (7, 8), "⅐": (1, 7), "⅑": (1, 9), "⅒": (1, 10),
+}  # fmt: skip
+_TABLE = str.maketrans(
+    {sign: text for sign, text in SIGNS.items() if len(sign) == 1}
+    | {sign: f"\\frac{{{a}}}{{{b}}}" for sign, (a, b) in VULGAR.items()}
+)
+_SUPER = re.compile(f"[{''.join(SUPERSCRIPTS)}]+")
+_SUB = re.compile(f"[{''.join(SUBSCRIPTS)}]+")
+_INVISIBLE = re.compile("[\u200b-\u200f\u2060-\u2064\ufeff\u00ad\u202a-\u202e\ufe0e\ufe0f]")
+
+_COMMANDS = re.compile(r"\\([a-zA-Z]+)")
+_RENAMED = {
+    "dfrac": "\\frac", "tfrac": "\\frac", "cfrac": "\\frac", "leq": "\\le", "geq": "\\ge", "neq": "\\ne",
+    "leqslant": "\\le", "geqslant": "\\ge", "lt": "<", "gt": ">", "dbinom": "\\binom", "tbinom": "\\binom",
+    "mathrm": "\\text", "textrm": "\\text", "textbf": "\\text", "textit": "\\text", "mbox": "\\text",
+    "hbox": "\\text", "textnormal": "\\text", "textsf": "\\text", "texttt": "\\text", "mathsf": "\\text",
+    "mathbf": "\\text", "bf": "", "rm": "", "boldsymbol": "", "mathit": "", "mathnormal": "", "emph": "\\text",
+    "displaystyle": "", "textstyle": "", "limits": "", "nolimits": "", "left": "", "right": "", "middle": "",
+    "big": "", "Big": "", "bigg": "", "Bigg": "", "bigl": "", "bigr": "", "Bigl": "", "Bigr": "",
+    "biggl": "", "biggr": "", "quad": " ", "qquad": " ", "thinspace": " ", "hspace": " ", "space": " ",
+    "degree": "°", "degrees": "°", "textdegree": "°", "prime": "'", "lvert": "|", "rvert": "|", "vert": "|",
+    "mid": "|", "colon": ":", "lbrace": "\\{", "rbrace": "\\}", "dots": "\\ldots", "cdots": "\\ldots",
+    "ast": "*", "arcsin": "\\arcsin", "varnothing": "\\emptyset", "rightarrow": "\\to", "land": " and ",
+    "lor": " or ", "percent": "%", "approxeq": "\\approx", "simeq": "\\approx", "cong": "\\approx",
+    "measuredangle": "\\angle", "ang": "\\angle", "varphi": "\\phi", "infin": "\\infty", "operatorname": "\\text",
+    "lbrack": "[", "rbrack": "]", "root": "\\sqrt", "dot": "\\dot", "notag": "", "nonumber": "", "tag": "\\text",
+    "implies": "\\to", "Rightarrow": "\\to", "longrightarrow": "\\to", "square": "", "hfill": " ",
+    "phantom": "\\phantom",
+}  # fmt: skip
+_RULES: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"\\[,;:>]|\\ |~"), " "),
+    (re.compile(r",\s*\\!\s*(?=\d{3})"), ""),
+    (re.compile(r"\\!"), ""),
+    (re.compile(r"\\([%&#])"), r"\1"),
+    (re.compile(r"\*\s*\\(?:degree|circ)(?![a-z])"), "°"),
+    (re.compile(r"\^\s*\{\s*(?:\\circ|°)\s*\}|\^\s*(?:\\circ(?![a-z])|°)|\{\}\^?°"), "°"),
+    (re.compile(r"(?<=[\d}\s])\\circ(?![a-zA-Z])"), "°"),
+    (re.compile(r"\\[()\[\]]"), " "),
+    (re.compile(r"\^\s*\{?\s*''\s*\}?"), "''"),
+    (re.compile(r"\^\s*\{?\s*'\s*\}?"), "'"),
+)
+
+
+def _rename(match: re.Match[str]) -> str:
+    return _RENAMED.get(match.group(1), match.group(0))
+
+
+def _superscript(match: re.Match[str]) -> str:
+    return "^{" + "".join(SUPERSCRIPTS[sign] for sign in match.group(0)) + "}"
+
+
+def _subscript(match: re.Match[str]) -> str:
+    return "_{" + "".join(SUBSCRIPTS[sign] for sign in match.group(0)) + "}"
+
+
+def _from_unicode(text: str) -> str:
+    text = _INVISIBLE.sub("", text.replace("\u00a0", " "))
+    if "米" in text or "海里" in text:
+        for name, unit in CHINESE_UNITS:
+            text = text.replace(name, unit)
+    text = _SUPER.sub(_superscript, text)
+    text = _SUB.sub(_subscript, text)
+    # Vulgar fractions stay whole (1½ is a mixed number) and signs go before NFKC takes them apart.
+    text = text.translate(_TABLE)
+    return text if text.isascii() else unicodedata.normalize("NFKC", text).translate(_TABLE)
+
+
+def _money(text: str) -> str:
+    r"""Dollar signs that mean money become `\usd`; those that open mathematics go."""
+    text = text.replace("\\$", "\\usd ")
+    if text.count("$") == 1 and re.match(r"\s*-?\s*\$\s*-?[\d.]", text):
+        return text.replace("$", "\\usd ")
+    return text.replace("$", " ")
+
+
+@lru_cache(maxsize=16_384)
+def normalize(text: str) -> str:
+    """Canonical spelling of an answer: ASCII where possible, few commands, single spaces."""
+    if not text.isascii():
+        text = _from_unicode(text)
+    if "$" in text:
+        text = _money(text)
+    if "{,}" in text:
+        text = re.sub(r"\{,\}(?=\d{3})", "", text)
+    if "\\" in text:
+        # A form feed or a tab is what is left of "\f" and "\t" after a bad JSON escape.
+        text = text.replace("\\\\", "\x1e")
+        for pattern, replacement in _RULES:
+            text = pattern.sub(replacement, text)
+        text = _COMMANDS.sub(_rename, text).replace("\x1e", "\\\\")
+    elif "^" in text:
+        text = text.replace("^°", "°").replace("^{°}", "°")
+    text = text.replace("\x0crac", "\\frac").replace("\times", "\\times").replace("\x08inom", "\\binom")
+    return " ".join(text.split(" ")).strip() if "\n" in text else " ".join(text.split())
+
+
+def fold_words(text: str) -> str:
+    """Words for comparing text answers: case, punctuation, articles and spacing do not count."""
+    text = re.sub(r"\\text|[\\{}]", " ", text)
+    text = re.sub(r"[^\w+\-/.%°'<>=&|*^()\[\],:]+", " ", text.casefold())
+    text = re.sub(r"(?<!\d)\.|\.(?!\d)|[,:()\[\]'](?=\s|$)|(?<!\S)['(\[]", " ", text)
+    words = text.split()
+    return " ".join(word for word in words if word not in ("the", "a", "an")) or " ".join(words)

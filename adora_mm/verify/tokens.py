@@ -1,0 +1,88 @@
+"""The tokenizer: one linear pass of one regular expression over normalised text.
+
+A token is `(kind, text, spaced)`; kinds are `num`, `word` (a run of letters), `cmd` (a LaTeX command
+without its backslash), `text` (the contents of a text command), `op` (one sign) and `end`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from adora_mm.verify.limits import MAX_DIGITS, MAX_TOKENS, AnswerError, LimitError
+
+
+class Token(NamedTuple):
+    """One token; `spaced` tells whether white space stood before it."""
+
+    kind: str
+    text: str
+    spaced: bool
+
+
+END = Token("end", "", False)
+_GROUPED = r"\d{1,3}(?:,\d{3})+(?![\d,])(?:\.\d+)?"
+_SPACED_GROUPS = r"[1-9]\d{0,2}(?: \d{3})+(?![\d])(?:\.\d+)?"
+_PLAIN = r"(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d{1,4}(?![\d.a-zA-Z]))?"
+_LEXER = re.compile(
+    rf"(?P<ws>[ \t\r\f\v]+)|(?P<grouped>{_GROUPED})|(?P<wide>{_SPACED_GROUPS})"
+    rf"|(?P<num>{_PLAIN})"
+    r"|\\text\s*\{(?P<text>[^{}]*)\}|\\(?P<cmd>[a-zA-Z]+)\*?|(?P<brace>\\[{}])|(?P<row>\\\\)"
+    r"|(?P<word>[A-Za-z]+)|(?P<rel><=|>=|!=|==)|(?P<power>\*\*)"
+    r"|(?P<op>[-+*/^_=<>()\[\]{},;:!|°%'&?.\n])"
+)
+_DOT_AFTER_NUMBER = re.compile(r"(?<=\d)\.(?=\s*(?:$|\\(?!overline|dot|bar)|[a-zA-Z]))")
+_RELATIONS = {"<=": "le", ">=": "ge", "!=": "ne", "==": "="}
+_OPEN = frozenset({"(", "[", "\\{"})
+_CLOSE = frozenset({")", "]", "\\}"})
+
+
+def _digits(text: str) -> str:
+    if sum(char.isdigit() for char in text) > MAX_DIGITS:
+        raise LimitError(f"a number has more than {MAX_DIGITS} digits")
+    return text
+
+
+def tokenize(text: str) -> list[Token]:
+    """Tokens of normalised text, closed by an `end` token.
+
+    Raises AnswerError at the first character that belongs to no token, LimitError when there are too
+    many tokens or digits. Thousands separators join digits only outside brackets, where a comma
+    separates members.
+    """
+    text = _DOT_AFTER_NUMBER.sub(" ", text)
+    tokens: list[Token] = []
+    position, spaced, depth, length = 0, False, 0, len(text)
+    while position < length:
+        match = _LEXER.match(text, position)
+        if match is None:
+            raise AnswerError(f"unexpected character {text[position]!r}")
+        kind, value = match.lastgroup or "", match.group()
+        if kind == "grouped" and depth:
+            match = re.compile(_PLAIN).match(text, position)
+            assert match is not None
+            kind, value = "num", match.group()
+        position = match.end()
+        if kind == "ws":
+            spaced = True
+            continue
+        if kind in ("num", "grouped", "wide"):
+            token = Token("num", _digits(value.replace(",", "").replace(" ", "")), spaced)
+        elif kind == "text":
+            token = Token("text", match.group("text").strip(), spaced)
+        elif kind == "cmd":
+            token = Token("cmd", match.group("cmd"), spaced)
+        elif kind == "word":
+            token = Token("word", value, spaced)
+        elif kind == "rel":
+            token = Token("op", "=", spaced) if value == "==" else Token("cmd", _RELATIONS[value], spaced)
+        else:
+            token = Token("op", {"power": "^"}.get(kind, value), spaced)
+            depth += (value in _OPEN) - (value in _CLOSE)
+            depth = max(depth, 0)
+        if len(tokens) >= MAX_TOKENS:
+            raise LimitError(f"the answer has more than {MAX_TOKENS} tokens")
+        tokens.append(token)
+        spaced = False
+    tokens.append(END)
+    return tokens

@@ -1,0 +1,201 @@
+"""Units: a table of names, their size in base units and their dimension. One row adds a unit.
+
+A unit is `(factor, dimension)` with the dimension as exponents of base quantities. Unknown nouns
+("apples") are units of their own; "units" is the length of nothing in particular.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+
+from adora_mm.verify.tokens import Token
+
+Dimension = tuple[tuple[str, int], ...]
+
+_F = Fraction
+# name -> (size in base units, base quantity, spellings); base: m, s, g, usd, deg, byte, K ...
+TABLE: tuple[tuple[Fraction, str, str], ...] = (
+    (_F(1), "length", "m metre metres meter meters"),
+    (_F(1, 100), "length", "cm centimetre centimetres centimeter centimeters cms"),
+    (_F(1, 1000), "length", "mm millimetre millimetres millimeter millimeters"),
+    (_F(1000), "length", "km kilometre kilometres kilometer kilometers kms"),
+    (_F(1, 10), "length", "dm decimetre decimetres decimeter decimeters"),
+    (_F(1, 10**6), "length", "micrometre micrometer micrometres micrometers"),
+    (_F(1, 10**9), "length", "nm nanometre nanometer nanometres nanometers"),
+    (_F(254, 10000), "length", "inch inches"),
+    (_F(3048, 10000), "length", "ft foot feet"),
+    (_F(9144, 10000), "length", "yd yard yards yds"),
+    (_F(1609344, 1000), "length", "mi mile miles"),
+    (_F(1852), "length", "nmi"),
+    (_F(1), "generic", "unit units"),
+    (_F(1), "time", "s sec secs second seconds"),
+    (_F(60), "time", "min mins minute minutes"),
+    (_F(3600), "time", "h hr hrs hour hours"),
+    (_F(86400), "time", "day days"),
+    (_F(604800), "time", "week weeks"),
+    (_F(1), "month", "month months"),
+    (_F(12), "month", "year years yr yrs"),
+    (_F(1), "mass", "g gram grams gramme grammes gm"),
+    (_F(1000), "mass", "kg kilogram kilograms kgs kilo kilos"),
+    (_F(1, 1000), "mass", "mg milligram milligrams"),
+    (_F(10**6), "mass", "tonne tonnes"),
+    (_F(45359237, 100000), "mass", "lb lbs pound pounds"),
+    (_F(45359237, 1600000), "mass", "oz ounce ounces"),
+    (_F(1), "usd", "usd dollar dollars bucks"),
+    (_F(1, 100), "usd", "cent cents"),
+    (_F(1), "euro", "euro euros eur"),
+    (_F(1), "yen", "yen jpy"),
+    (_F(1), "degree", "deg degs degree degrees °"),
+    (_F(1), "radian", "rad rads radian radians"),
+    (_F(1), "newton", "newton newtons"),
+    (_F(1), "joule", "joule joules"),
+    (_F(1), "watt", "watt watts"),
+    (_F(1), "volt", "volt volts"),
+    (_F(1), "ampere", "amp amps ampere amperes"),
+    (_F(1), "hertz", "hz hertz"),
+    (_F(1), "percent", "percent pct percentage"),
+    (_F(1), "point", "pts"),
+)  # fmt: skip
+DERIVED: dict[str, tuple[Fraction, Dimension]] = {
+    **{name: (_F(1, 1000), (("length", 3),)) for name in "l litre litres liter liters ltr".split()},
+    **{name: (_F(1, 10**6), (("length", 3),)) for name in "ml millilitre millilitres milliliter milliliters cc".split()},
+    **{name: (_F(1, 10**5), (("length", 3),)) for name in "cl centilitre centilitres".split()},
+    **{name: (_F(10**4), (("length", 2),)) for name in "ha hectare hectares".split()},
+    **{name: (_F(1609344, 3600000), (("length", 1), ("time", -1))) for name in ("mph",)},
+    **{name: (_F(1000, 3600), (("length", 1), ("time", -1))) for name in ("kph", "kmh")},
+}  # fmt: skip
+KNOWN: dict[str, tuple[Fraction, Dimension]] = {
+    name: (factor, ((base, 1),)) for factor, base, names in TABLE for name in names.split()
+} | DERIVED
+_AMBIGUOUS = frozenset("msghlLNJWVA")
+_POWERS = {"square": 2, "sq": 2, "squared": 2, "cubic": 3, "cu": 3, "cubed": 3}
+_FILLER = frozenset("long wide high tall deep away apart of in total the each approximately about only exactly".split())
+_STOP = frozenset(
+    "or and not is are be but maybe perhaps to if then because so wrong right no yes none any all unknown "
+    "undefined answer can cannot could either neither nor than less more greater between with without "
+    "minus plus times over false true correct incorrect choice option approximately infinity".split()
+)
+_WORDS = re.compile(r"[A-Za-z]+|\^?\s*\{?(-?\d)\}?|[/·*]|°|%")
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A unit as read: size in base units, dimension, and the spelling for people."""
+
+    factor: Fraction
+    dimension: Dimension
+    name: str
+
+
+DEGREE = Unit(Fraction(1), (("degree", 1),), "degrees")
+PERCENT = Unit(Fraction(1), (("percent", 1),), "percent")
+
+
+def is_unit_word(word: str) -> bool:
+    """A word of at least two letters that can only be a unit after a number."""
+    return len(word) > 1 and (word.lower() in KNOWN or word in _POWERS)
+
+
+def is_ambiguous(word: str) -> bool:
+    """One letter that may be a unit or a variable: m, s, g, h, L."""
+    return len(word) == 1 and word in _AMBIGUOUS
+
+
+def spell(tokens: list[Token]) -> str | None:
+    """The text of tokens that may be a unit; None when one of them cannot be part of a unit."""
+    parts: list[str] = []
+    for token in tokens:
+        if token.kind == "end":
+            break
+        if token.kind == "cmd" and token.text in ("usd", "euro", "yen"):
+            parts.append(token.text)
+        elif token.kind == "cmd" and token.text in ("cdot", "times"):
+            parts.append("*")
+        elif token.kind in ("word", "text", "num") or token.text in "^{}/*°.-%":
+            parts.append(token.text)
+        else:
+            return None
+        parts.append(" ")
+    return "".join(parts)
+
+
+@lru_cache(maxsize=4096)
+def parse_unit(text: str) -> Unit | None:
+    """The unit that a text spells (`cm ^ 2`, `square metres`, `km / h`, `apples`); None if it is no unit."""
+    text = text.replace("^ { ", "^{").replace(" }", "}").replace("^ ", "^").replace(".", " ")
+    factor, dimension, pending, sign = Fraction(1), {}, 1, 1
+    words = 0
+    rest = _WORDS.sub(" ", text)
+    if rest.strip("{} \t-"):
+        return None
+    for match in _WORDS.finditer(text):
+        token = match.group()
+        if match.group(1):
+            if not dimension or not 1 <= abs(int(match.group(1))) <= 4:
+                return None
+            factor, dimension = _raise_last(factor, dimension, int(match.group(1)))
+            continue
+        word = token.lower()
+        if token == "/" or word == "per":
+            sign = -1
+        elif token in "*·" or (word in _FILLER and words):
+            continue
+        elif word in _POWERS:
+            if dimension and word in ("squared", "cubed"):
+                factor, dimension = _raise_last(factor, dimension, _POWERS[word])
+            else:
+                pending = _POWERS[word]
+        else:
+            size, base = _lookup(token)
+            if base is None:
+                return None
+            words += 1
+            if words > 4:
+                return None
+            for name, power in base:
+                dimension[name] = dimension.pop(name, 0) + power * pending * sign
+            dimension["last"] = (size, base, pending * sign)  # type: ignore[assignment]
+            factor *= size ** (pending * sign)
+            pending = 1
+    dimension.pop("last", None)
+    if not words or pending != 1:
+        return None
+    return Unit(factor, tuple(sorted((k, v) for k, v in dimension.items() if v)), " ".join(text.split()))
+
+
+def _raise_last(factor: Fraction, dimension: dict, power: int) -> tuple[Fraction, dict]:  # type: ignore[type-arg]
+    """Apply an exponent to the word read last: cm^2, not (m cm)^2."""
+    size, base, had = dimension["last"]
+    for name, exponent in base:
+        dimension[name] += exponent * had * (power - 1)
+    return factor * size ** (had * (power - 1)), dimension
+
+
+def _lookup(word: str) -> tuple[Fraction, Dimension | None]:
+    lowered = word.lower()
+    if word in ("mm", "m", "M") or lowered in KNOWN:
+        if len(word) == 1 and word not in _AMBIGUOUS and word != "°":
+            return Fraction(1), None
+        return KNOWN[lowered]
+    if word == "in":
+        return KNOWN["inch"]
+    if lowered in _STOP or len(word) < 3:
+        return Fraction(1), None
+    stem = lowered.removesuffix("s")
+    return Fraction(1), ((f"noun:{stem}", 1),)
+
+
+def compatible(gold: Unit | None, other: Unit | None) -> Fraction | None:
+    """The factor from `other` to `gold`; 1 when one has none; None when they cannot be compared."""
+    if gold is None or other is None:
+        return Fraction(1)
+    if gold.dimension == other.dimension:
+        return other.factor / gold.factor
+    generic = [dict(unit.dimension).get("generic") for unit in (gold, other)]
+    lengths = [dict(unit.dimension).get("length") for unit in (gold, other)]
+    if any(generic) and (generic[0] or lengths[0]) == (generic[1] or lengths[1]):
+        return Fraction(1)
+    return None

@@ -1,0 +1,1 @@
+"""Data sources, the problem generator and audits; everything here writes data folders."""

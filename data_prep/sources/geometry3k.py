@@ -1,0 +1,211 @@
+r"""Geometry3K: 3,002 high-school geometry problems, each with a diagram and four choices.
+
+Source: Inter-GPS (Lu et al., ACL 2021), github.com/lupantech/InterGPS; licence MIT.
+Splits: train 2,101, val 300, test 601.
+
+Two forms are read:
+
+1. The original layout, folders `train/0 ... test/3001` (or the numbered folders alone), each with
+   `img_diagram.png` and `data.json`:
+       {"id": 17, "compact_text": "parallelogram MNPQ with m \\angle M = 10x ..., find \\angle Q.",
+        "compact_choices": ["30", "45", "60", "120"], "precise_value": [30.0, 45.0, 60.0, 120.0],
+        "answer": "D", "data_type": "train", "problem_type_goal": ["Angle"], ...}
+   The gold answer is the value of the right choice (`120`), so that it also judges free-form
+   answers. Checked against ten published problems (ids 11 to 20).
+2. The parquet files of `hiyouga/geometry3k`, from a folder or from the hub, with the columns
+   `images` (encoded), `problem` (with an `<image>` tag, removed here) and `answer` (the value);
+   newer revisions add `id` and `choices`. Without an id the row's number within its split is used.
+   Written from the published schema; tested on a file of that schema, not on the real one.
+
+`keep_choices=False` makes every problem free-form: with four options, a guess is right one time in
+four, which is noise for reinforcement learning.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from adora_mm.prompts import IMAGE_TAG
+from adora_mm.types import Problem
+from data_prep.sources.rows import (
+    BadRows,
+    RowError,
+    convert,
+    image_bytes,
+    parse_object,
+    text,
+    texts,
+)
+from data_prep.writer import Entry
+
+SPLITS = ("train", "val", "test")
+LICENCE = "MIT"
+_SPLIT_NAMES = {"train": "train", "val": "val", "validation": "val", "test": "test"}
+_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+def read(
+    path: Path,
+    *,
+    split: str | None = None,
+    limit: int | None = None,
+    bad: BadRows | None = None,
+    keep_choices: bool = True,
+) -> Iterator[Entry]:
+    """Entries of one split (default: all) from a folder of either form, or from a hub name.
+
+    Raises ValueError for an unknown layout or split, and for bad rows unless `bad` drops them.
+    """
+    if split is not None and split not in SPLITS:
+        raise ValueError(f"Geometry3K has no split {split!r}; its splits: {', '.join(SPLITS)}")
+    if not path.exists() and _HUB_NAME.fullmatch(str(path)):
+        path = _download(str(path))
+    folders = _problem_folders(path, split)
+    files = _parquet_files(path, split)
+    if folders:
+        named = ((str(folder), folder) for folder in folders)
+        to_entry = partial(_from_folder, keep_choices=keep_choices)
+        yield from convert(named, to_entry, limit=limit, bad=bad)
+    elif files:
+        to_entry = partial(_from_row, keep_choices=keep_choices)
+        yield from convert(_parquet_rows(files), to_entry, limit=limit, bad=bad)
+    else:
+        wanted = f"split {split!r} of " if split else ""
+        raise ValueError(
+            f"{path}: no {wanted}Geometry3K there: expected numbered folders with data.json (alone "
+            "or in train/, val/, test/), or parquet files named after their split"
+        )
+
+
+def _problem_folders(path: Path, split: str | None) -> list[Path]:
+    """Numbered problem folders in the order of split and id."""
+    found: list[tuple[int, int, Path]] = []
+    for file in (*path.glob("*/data.json"), *path.glob("*/*/data.json")):
+        name = _folder_split(file.parent)
+        if file.parent.name.isdecimal() and (split is None or name == split):
+            found.append((SPLITS.index(name), int(file.parent.name), file.parent))
+    return [folder for _, _, folder in sorted(found)]
+
+
+def _folder_split(folder: Path) -> str:
+    """From the enclosing folder, else from data.json; a damaged file counts as `train` (and fails
+    later, as a row with a name)."""
+    if folder.parent.name in _SPLIT_NAMES:
+        return _SPLIT_NAMES[folder.parent.name]
+    try:
+        record = json.loads((folder / "data.json").read_bytes())
+    except (OSError, ValueError):
+        return "train"
+    data_type = record.get("data_type", "") if isinstance(record, dict) else ""
+    return _SPLIT_NAMES.get(str(data_type), "train")
+
+
+def _from_folder(folder: Path, *, keep_choices: bool) -> Entry:
+    try:
+        record = parse_object((folder / "data.json").read_bytes())
+    except OSError as error:
+        raise RowError("bad data.json", f"data.json cannot be read ({error.strerror})") from error
+    choices = texts(record, "compact_choices")
+    index = _letter_index(text(record, "answer"), len(choices))
+    precise = record.get("precise_value")
+    metadata = {
+        "letter": text(record, "answer"),
+        "goal": record.get("problem_type_goal"),
+        "graph": record.get("problem_type_graph"),
+        "precise_value": precise[index] if isinstance(precise, list) else None,
+    }
+    problem = Problem(
+        id=f"geometry3k-{text(record, 'id')}",
+        question=text(record, "compact_text"),
+        answer=choices[index],
+        choices=choices if keep_choices else (),
+        source="geometry3k",
+        split=_folder_split(folder),
+        answer_type="choice" if keep_choices else "expression",
+        metadata={key: value for key, value in metadata.items() if value is not None},
+    )
+    return Entry(problem=problem, images=(image_bytes(folder, "img_diagram.png"),))
+
+
+def _letter_index(letter: str, count: int) -> int:
+    index = ord(letter) - ord("A") if len(letter) == 1 else -1
+    if not 0 <= index < count:
+        raise RowError("bad answer letter", f"answer {letter!r} is none of the {count} choices")
+    return index
+
+
+def _download(name: str) -> Path:
+    """The parquet files of a hub data set, in the user's hub cache."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import (
+        HfHubHTTPError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+    )
+
+    try:
+        return Path(snapshot_download(name, repo_type="dataset", allow_patterns="*.parquet"))
+    except (HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError, OSError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ValueError(
+            f"{name}: no such folder, and the hub did not give it ({reason}); download it "
+            "elsewhere and pass its folder"
+        ) from error
+
+
+def _parquet_files(path: Path, split: str | None) -> list[tuple[str, Path]]:
+    """(split, file), from names such as `train-00000-of-00001.parquet` or `train/0000.parquet`."""
+    found: list[tuple[int, Path]] = []
+    for file in path.rglob("*.parquet"):
+        word = re.split(r"[-_.]", file.name)[0]
+        name = _SPLIT_NAMES.get(word) or _SPLIT_NAMES.get(file.parent.name)
+        if name is not None and split in (None, name):
+            found.append((SPLITS.index(name), file))
+    return [(SPLITS[order], file) for order, file in sorted(found)]
+
+
+def _parquet_rows(files: list[tuple[str, Path]]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    try:
+        import pyarrow  # type: ignore[import-untyped]
+        from pyarrow import parquet
+    except ImportError as error:
+        raise ValueError("parquet files need pyarrow: pip install pyarrow") from error
+    numbers = dict.fromkeys(SPLITS, 0)
+    for split, file in files:
+        try:
+            with parquet.ParquetFile(file) as table:
+                for batch in table.iter_batches(batch_size=32):
+                    for row in batch.to_pylist():
+                        numbers[split] += 1
+                        extra = {"_split": split, "_number": numbers[split]}
+                        yield f"{file}, row {numbers[split]}", row | extra
+        except (OSError, pyarrow.ArrowException) as error:
+            raise ValueError(f"{file}: cannot be read as parquet ({error})") from error
+
+
+def _from_row(row: Mapping[str, Any], *, keep_choices: bool) -> Entry:
+    images = row.get("images")
+    if not isinstance(images, list) or not images:
+        raise RowError("no images", "column 'images' holds no image")
+    if not all(isinstance(image, dict) and image.get("bytes") for image in images):
+        raise RowError("no images", "column 'images' holds paths, not encoded images")
+    choices = texts(row, "choices")
+    answer = text(row, "answer")
+    if choices and len(answer) == 1 and answer in "ABCD":
+        answer = choices[_letter_index(answer, len(choices))]
+    number = text(row, "id") if row.get("id") is not None else f"{row['_split']}-{row['_number']}"
+    problem = Problem(
+        id=f"geometry3k-{number}",
+        question=IMAGE_TAG.sub("", text(row, "problem")).strip(),
+        answer=answer,
+        choices=choices if keep_choices else (),
+        source="geometry3k",
+        split=row["_split"],
+        answer_type="choice" if choices and keep_choices else "expression",
+    )
+    return Entry(problem=problem, images=tuple(image["bytes"] for image in images))
