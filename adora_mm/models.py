@@ -91,17 +91,17 @@ def image_features(model: Any, batch: PromptBatch) -> Any | None:
 def repeat_features(features: Any, images_per_prompt: Sequence[int], rows: Sequence[int]) -> Any:
     """Repeat per-image features so that row i holds the images of prompt rows[i].
 
-    Covers the extra per-layer features of Qwen3-VL (`deepstack_features`), which are one tensor
-    over all image tokens and are cut like the main ones.
+    Covers the extra per-layer features of Qwen3-VL (`deepstack_features`): like the main ones,
+    each layer holds one tensor per image.
     """
     starts = [sum(images_per_prompt[:i]) for i in range(len(images_per_prompt))]
     order = [starts[row] + k for row in rows for k in range(images_per_prompt[row])]
-    sizes = [len(feature) for feature in features.pooler_output]
     repeated = type(features)(**features)
     repeated.pooler_output = [features.pooler_output[i] for i in order]
     if features.get("deepstack_features") is not None:
-        layers = [layer.split(sizes) for layer in features.deepstack_features]
-        repeated.deepstack_features = [torch.cat([layer[i] for i in order]) for layer in layers]
+        repeated.deepstack_features = [
+            [layer[i] for i in order] for layer in features.deepstack_features
+        ]
     return repeated
 
 
@@ -215,5 +215,5 @@ class ResponseScorer(nn.Module):
         output = self.model.model.get_image_features(blank, grid, return_dict=True)
         zero = torch.cat(list(output.pooler_output)).float().sum() * 0
         for layer in output.get("deepstack_features") or []:
-            zero = zero + layer.float().sum() * 0
+            zero = zero + torch.cat(list(layer)).float().sum() * 0
         return None, zero

@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 from transformers import AutoConfig, AutoImageProcessor, AutoTokenizer
 
-from adora_mm.data import open_image
+from adora_mm.data import image_size, open_image
 from adora_mm.prompts import VISION_MARKERS, PromptError, build_messages
 from adora_mm.types import Problem
 
@@ -92,12 +92,7 @@ class Processor:
             features = self.image_processor(images=list(images), return_tensors="pt")
             pixels, grid = features["pixel_values"], features["image_grid_thw"]
             token_ids = self._expand(unexpanded, grid, problem.id)
-        limit = self.max_prompt_tokens
-        if limit is not None and len(token_ids) > limit:
-            raise PromptError(
-                f"problem {problem.id}: prompt of {len(token_ids)} tokens is over "
-                f"data.max_prompt_tokens={limit}; raise it or lower data.max_pixels"
-            )
+        self._check_limit(problem.id, len(token_ids))
         return Prompt(
             problem_id=problem.id,
             token_ids=tuple(token_ids),
@@ -105,6 +100,25 @@ class Processor:
             pixel_values=pixels,
             image_grid_thw=grid,
         )
+
+    def check_length(self, problem: Problem) -> int:
+        """Tokens of the problem's prompt, from the images' headers alone.
+
+        Raises PromptError like `encode`: over-long, images for a text model, stray markers.
+        """
+        sizes = [image_size(path) for path in problem.images]
+        messages = build_messages(problem, num_images=len(sizes), system=self.system_prompt)
+        text = self.tokenizer.apply_chat_template(
+            messages, tokenize=False, add_generation_prompt=True
+        )
+        count = len(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+        for width, height in sizes:
+            if self.image_processor is None:
+                raise PromptError(f"problem {problem.id} has an image; this is a text-only model")
+            patches = self.image_processor.get_number_of_image_patches(height, width)
+            count += patches // self.image_processor.merge_size**2 - 1
+        self._check_limit(problem.id, count)
+        return count
 
     def decode(self, token_ids: Sequence[int]) -> str:
         return self.tokenizer.decode(list(token_ids), skip_special_tokens=True)
@@ -114,6 +128,14 @@ class Processor:
         self.tokenizer.save_pretrained(folder)
         if self.image_processor is not None:
             self.image_processor.save_pretrained(folder)
+
+    def _check_limit(self, problem_id: str, count: int) -> None:
+        limit = self.max_prompt_tokens
+        if limit is not None and count > limit:
+            raise PromptError(
+                f"problem {problem_id}: prompt of {count} tokens is over "
+                f"data.max_prompt_tokens={limit}; raise it or lower data.max_pixels"
+            )
 
     def _expand(self, token_ids: Sequence[int], grid: torch.Tensor, problem_id: str) -> list[int]:
         merge = self.image_processor.merge_size**2

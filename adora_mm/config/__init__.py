@@ -1,6 +1,12 @@
 """Recipes: typed sections, loading with overrides, and errors that name the remedy."""
 
-from adora_mm.config.algorithm import AdoraConfig, AdvantageConfig, LossConfig, RewardConfig
+from adora_mm.config.algorithm import (
+    AdoraConfig,
+    AdvantageConfig,
+    DynamicSamplingConfig,
+    LossConfig,
+    RewardConfig,
+)
 from adora_mm.config.loading import ConfigError, dump_config, find_recipe, load_config
 from adora_mm.config.run import (
     CheckerConfig,
@@ -23,6 +29,7 @@ __all__ = [
     "CheckpointConfig",
     "ConfigError",
     "DataConfig",
+    "DynamicSamplingConfig",
     "EngineConfig",
     "EvaluationConfig",
     "GenerateConfig",

@@ -1,4 +1,4 @@
-"""The base of every config section: unknown keys are errors, values never change after loading."""
+"""The base of every config section: unknown keys and infinite numbers are errors; frozen."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)

@@ -18,7 +18,7 @@ class ConfigError(ValueError):
 
 
 def recipe_folders() -> tuple[Path, ...]:
-    """Where recipes are looked up by name: ./configs, then the configs that ship with the package."""
+    """Where recipes are looked up by name: ./configs, then those that ship with the package."""
     package = Path(__file__).resolve().parents[1]
     return (Path("configs"), package.parent / "configs", package / "recipes")
 
@@ -62,6 +62,8 @@ def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
         raise ConfigError(f"{path}: its `base:` files form a circle")
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: not a text file in UTF-8") from None
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(raw, dict):
@@ -99,7 +101,7 @@ def _parse_override(word: str) -> tuple[list[str], Any]:
 def _number(text: str) -> Any:
     """YAML reads 1e-4 as a string (it wants 1.0e-4); users write 1e-4."""
     try:
-        return float(text) if text[0] in "+-.0123456789" else text
+        return float(text) if text[:1] in "+-.0123456789" else text
     except ValueError:
         return text
 
@@ -114,25 +116,44 @@ def _set(raw: dict[str, Any], keys: list[str], value: Any) -> None:
 
 
 def _one_line(error: ValidationError) -> str:
-    return "; ".join(_describe(detail) for detail in error.errors()[:3])
+    described: dict[str, str] = {}
+    for detail in error.errors():
+        key = _key(detail["loc"], detail["type"])
+        described.setdefault(key, _describe(key, detail))
+    return "; ".join(list(described.values())[:3])
 
 
-def _describe(detail: Any) -> str:
-    path = [str(part) for part in detail["loc"]]
-    key = ".".join(path)
-    if detail["type"] == "extra_forbidden":
-        names = _known_names(path[:-1])
-        near = difflib.get_close_matches(path[-1], names, n=1, cutoff=0.5)
-        prefix = ".".join(path[:-1])
-        nearest = ".".join([prefix, near[0]] if prefix and near else near)
-        hint = f"did you mean {nearest}?" if near else f"known here: {', '.join(names)}"
-        return f"unknown key {key}; {hint}"
-    if detail["type"] == "missing":
+def _key(loc: Sequence[str | int], kind: str) -> str:
+    """The key as a recipe spells it: pydantic adds the tried type of a union to its own path."""
+    parts = [str(part) for part in loc]
+    if kind == "extra_forbidden":
+        return ".".join(parts)
+    return ".".join(part for part in parts if part != "str" and "[" not in part)
+
+
+def _describe(key: str, detail: Any) -> str:
+    kind, message = detail["type"], detail["msg"].removeprefix("Value error, ")
+    if kind == "extra_forbidden":
+        return _unknown_key(key)
+    if kind == "missing":
         return f"{key} is missing"
-    message = detail["msg"].removeprefix("Value error, ")
+    if kind == "model_type":
+        names = _known_names(key.split("."))
+        return f"{key} is a section, not a value; its keys: {', '.join(names)}"
     if not key:
         return message
+    if kind == "value_error":  # a rule over several keys: the message names those that matter
+        return f"{key}: {message}"
     return f"{key}={detail['input']!r}: {message[0].lower()}{message[1:]}"
+
+
+def _unknown_key(key: str) -> str:
+    section, _, last = key.rpartition(".")
+    names = _known_names(section.split(".") if section else [])
+    near = difflib.get_close_matches(last, names, n=1, cutoff=0.5)
+    if not near:
+        return f"unknown key {key}; known here: {', '.join(names)}"
+    return f"unknown key {key}; did you mean {'.'.join([section, near[0]] if section else near)}?"
 
 
 def _known_names(path: Sequence[str]) -> list[str]:

@@ -7,7 +7,13 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from adora_mm.config.algorithm import AdvantageConfig, LossConfig, RewardConfig
+from adora_mm.config.algorithm import (
+    AdvantageConfig,
+    DynamicSamplingConfig,
+    LossConfig,
+    RewardConfig,
+    check_algorithm,
+)
 from adora_mm.config.base import Section
 
 
@@ -27,7 +33,7 @@ class GenerateConfig(Section):
     """Split -> number of problems."""
     families: tuple[str, ...] = ()
     """Empty means all."""
-    image_px: int = Field(140, ge=56, le=4096)
+    image_px: int = Field(default=140, ge=56, le=4096)
     seed: int = 0
 
 
@@ -39,53 +45,51 @@ class DataConfig(Section):
     generate: GenerateConfig | None = None
     """When set, a missing data folder is filled by the problem generator before the run."""
     system_prompt: str = ""
-    max_prompt_tokens: int = Field(1024, ge=8)
-    min_pixels: int | None = Field(None, ge=1)
-    max_pixels: int | None = Field(None, ge=1)
-    max_image_megapixels: float = Field(64.0, gt=0)
+    max_prompt_tokens: int = Field(default=1024, ge=8)
+    min_pixels: int | None = Field(default=None, ge=1)
+    max_pixels: int | None = Field(default=None, ge=1)
+    max_image_megapixels: float = Field(default=64.0, gt=0)
     """Larger pictures are refused before decoding."""
     on_bad: Literal["fail", "drop"] = "fail"
     """What to do with a problem whose image or prompt cannot be used: stop before step 1, or drop
     it with a count."""
-    train_limit: int | None = Field(None, ge=1)
-    val_limit: int | None = Field(None, ge=1)
+    train_limit: int | None = Field(default=None, ge=1)
+    val_limit: int | None = Field(default=None, ge=1)
 
 
 class RolloutConfig(Section):
     backend: str = "transformers"
-    prompts_per_step: int = Field(32, ge=1)
+    prompts_per_step: int = Field(default=32, ge=1)
     """Prompts per rollout batch, over all ranks (`P`)."""
-    group_size: int = Field(8, ge=1)
+    group_size: int = Field(default=8, ge=1)
     """Rollouts per prompt (`G`)."""
-    max_new_tokens: int = Field(64, ge=1)
-    temperature: float = Field(1.0, gt=0)
-    top_p: float = Field(1.0, gt=0, le=1)
-    max_rows: int = Field(512, ge=1)
+    max_new_tokens: int = Field(default=64, ge=1)
+    temperature: float = Field(default=1.0, gt=0)
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    max_rows: int = Field(default=512, ge=1)
     """Completions that the transformers backend samples at once; bounds its memory."""
 
 
 class TrainConfig(Section):
-    total_steps: int | None = Field(None, ge=1)
+    total_steps: int | None = Field(default=None, ge=1)
     """Rollout batches to train on; or give `episodes`."""
-    episodes: float | None = Field(None, gt=0)
+    episodes: float | None = Field(default=None, gt=0)
     """Passes over the training problems."""
-    prompts_per_minibatch: int = Field(32, ge=1)
+    prompts_per_minibatch: int = Field(default=32, ge=1)
     """Prompts per optimizer step, over all ranks; P / this = optimizer steps per rollout batch."""
-    groups_per_microbatch: int = Field(4, ge=1)
+    groups_per_microbatch: int = Field(default=4, ge=1)
     """Whole groups per forward and backward on one rank."""
-    learning_rate: float = Field(1e-6, gt=0)
+    learning_rate: float = Field(default=1e-6, gt=0)
     betas: tuple[float, float] = (0.9, 0.95)
-    adam_eps: float = Field(1e-8, gt=0)
-    weight_decay: float = Field(0.01, ge=0)
-    grad_clip: float = Field(1.0, ge=0)
+    adam_eps: float = Field(default=1e-8, gt=0)
+    weight_decay: float = Field(default=0.01, ge=0)
+    grad_clip: float = Field(default=1.0, ge=0)
     """Largest global gradient norm; 0 switches clipping off."""
     schedule: Literal["constant", "cosine"] = "constant"
-    min_lr_ratio: float = Field(0.0, ge=0, le=1)
+    min_lr_ratio: float = Field(default=0.0, ge=0, le=1)
     """Where the cosine ends, as a share of the learning rate."""
-    warmup_steps: int = Field(0, ge=0)
+    warmup_steps: int = Field(default=0, ge=0)
     """Optimizer steps of linear warm-up."""
-    max_bad_steps: int = Field(3, ge=1)
-    """Stop after this many optimizer steps in a row with a non-finite loss or gradient."""
 
     @model_validator(mode="after")
     def _one_length(self) -> Self:
@@ -100,7 +104,7 @@ class EngineConfig(Section):
     """Keep the optimizer's state in host memory (ZeRO 1 to 3)."""
     offload_params: bool = False
     """Keep the parameters in host memory (ZeRO 3)."""
-    threads: int | None = Field(None, ge=1)
+    threads: int | None = Field(default=None, ge=1)
     """CPU threads per rank; None shares the cores out evenly."""
     extra: Mapping[str, Any] = Field(default_factory=dict)
     """Merged into DeepSpeed's JSON as it is."""
@@ -115,33 +119,33 @@ class EngineConfig(Section):
 
 
 class EvaluationConfig(Section):
-    every_steps: int = Field(20, ge=0)
+    every_steps: int = Field(default=20, ge=0)
     """0 evaluates before and after training only."""
     greedy: bool = True
-    samples: int = Field(1, ge=0)
+    samples: int = Field(default=1, ge=0)
     """Sampled completions per problem at temperature `temperature`; 0 for none."""
-    temperature: float = Field(1.0, gt=0)
-    max_new_tokens: int | None = Field(None, ge=1)
+    temperature: float = Field(default=1.0, gt=0)
+    max_new_tokens: int | None = Field(default=None, ge=1)
     """None takes the rollouts' limit."""
 
 
 class CheckpointConfig(Section):
-    every_steps: int = Field(0, ge=0)
+    every_steps: int = Field(default=0, ge=0)
     """0 saves at the end only."""
-    keep_last: int = Field(2, ge=1)
+    keep_last: int = Field(default=2, ge=1)
 
 
 class CheckerConfig(Section):
-    workers: int = Field(1, ge=1)
-    timeout_s: float = Field(5.0, gt=0)
-    memory_mb: int = Field(1024, ge=128)
+    workers: int = Field(default=1, ge=1)
+    timeout_s: float = Field(default=5.0, gt=0)
+    memory_mb: int = Field(default=1024, ge=128)
 
 
 class LoggingConfig(Section):
     tensorboard: bool = True
-    sample_groups: int = Field(4, ge=0)
+    sample_groups: int = Field(default=4, ge=0)
     """Groups written to samples/train.jsonl at each step."""
-    sample_every_steps: int = Field(10, ge=1)
+    sample_every_steps: int = Field(default=10, ge=1)
     report: bool = True
     """Write report.html when the run ends."""
 
@@ -150,7 +154,7 @@ class RunConfig(Section):
     """A complete recipe."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-    seed: int = Field(0, ge=0)
+    seed: int = Field(default=0, ge=0)
     run_dir: str = "runs"
     """The run's files go to run_dir/name."""
     policy: PolicyConfig = PolicyConfig()
@@ -158,6 +162,7 @@ class RunConfig(Section):
     rollout: RolloutConfig = RolloutConfig()
     reward: RewardConfig = RewardConfig()
     advantage: AdvantageConfig = AdvantageConfig()
+    dynamic_sampling: DynamicSamplingConfig = DynamicSamplingConfig()
     loss: LossConfig = LossConfig()
     train: TrainConfig
     engine: EngineConfig = EngineConfig()
@@ -174,4 +179,16 @@ class RunConfig(Section):
                 f"rollout.prompts_per_step={prompts} is not a multiple of "
                 f"train.prompts_per_minibatch={minibatch}; change one of them"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _sections_agree(self) -> Self:
+        check_algorithm(
+            self.advantage,
+            self.loss,
+            self.reward,
+            self.dynamic_sampling,
+            group_size=self.rollout.group_size,
+            max_response_tokens=self.rollout.max_new_tokens,
+        )
         return self

@@ -4,6 +4,7 @@ from adora_mm.data.images import (
     ImageError,
     check_images,
     image_fault,
+    image_size,
     open_image,
 )
 from adora_mm.data.problems import (
@@ -24,6 +25,7 @@ __all__ = [
     "check_images",
     "fingerprint",
     "image_fault",
+    "image_size",
     "inside",
     "load_problems",
     "mix",

@@ -11,7 +11,7 @@ import io
 from collections.abc import Iterable
 from pathlib import Path
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from adora_mm.types import Problem
 
@@ -96,6 +96,16 @@ def image_fault(data: bytes, *, max_megapixels: float = MAX_MEGAPIXELS) -> str |
     except Exception as error:  # damaged files make decoders raise whatever they run into
         return f"cannot be decoded ({error})"
     return None
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """Width and height in px from the header, upright. Raises ImageError as `open_image` does."""
+    try:
+        with _open_checked(read_image(path), MAX_MEGAPIXELS) as image:
+            turned = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
+            return (image.height, image.width) if turned else image.size
+    except ImageError as error:
+        raise ImageError(f"{_where(path, '')}: {error}") from error
 
 
 def read_image(path: Path, problem_id: str = "") -> bytes:

@@ -65,13 +65,22 @@ class TransformersBackend:
         return completions
 
     def update_weights(self, named_weights: object, *, version: int) -> None:
-        """Copy the trainer's weights; raises ValueError when a parameter is missing or unknown."""
+        """Copy the trainer's weights.
+
+        Raises ValueError when a parameter is missing, unknown or of another shape (`copy_` alone
+        would broadcast it).
+        """
         assert isinstance(named_weights, Iterable)
         own = dict(self.model.named_parameters())
         missing = set(own)
         for name, weight in named_weights:
             if name not in own:
                 raise ValueError(f"weight sync: the rollout model has no parameter {name}")
+            if weight.shape != own[name].shape:
+                raise ValueError(
+                    f"weight sync: {name} came with shape {tuple(weight.shape)}, the rollout model "
+                    f"has {tuple(own[name].shape)}"
+                )
             own[name].data.copy_(weight)
             missing.discard(name)
         if missing:

@@ -12,18 +12,36 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from adora_mm.verify import labels, units
-from adora_mm.verify.limits import MAX_ANSWER_CHARS, MAX_ITEMS, MAX_PM, AnswerError, LimitError
+from adora_mm.verify.limits import (
+    CACHED_CHARS,
+    MAX_ANSWER_CHARS,
+    MAX_ITEMS,
+    MAX_PM,
+    AnswerError,
+    LimitError,
+)
 from adora_mm.verify.normalize import fold_words, normalize
 from adora_mm.verify.parser import Parser
 from adora_mm.verify.syntax import Node, symbols, walk
 from adora_mm.verify.tokens import END, Token, tokenize
 from adora_mm.verify.units import Unit
+from adora_mm.verify.words import number_in_words
 
 RELATIONS = {"=": "=", "<": "<", ">": ">"}
-RELATION_COMMANDS = {"le": "<=", "ge": ">=", "ne": "!=", "approx": "~", "in": "in", "equiv": "=", "sim": "~"}
+RELATION_COMMANDS = {
+    "le": "<=",
+    "ge": ">=",
+    "ne": "!=",
+    "approx": "~",
+    "in": "in",
+    "equiv": "=",
+    "sim": "~",
+}
 _FLIP = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "=": "=", "!=": "!=", "~": "~", "in": "in"}
 _OPEN = frozenset({"(", "[", "{", "\\{"})
 _CLOSE = frozenset({")", "]", "}", "\\}"})
+_OPEN_COMMANDS = frozenset({"begin", "langle", "lfloor", "lceil"})
+_CLOSE_COMMANDS = frozenset({"end", "rangle", "rfloor", "rceil"})
 _LEAD = re.compile(
     r"^(?:(?:so|thus|therefore|hence),?\s+)?(?:the\s+)?(?:(?:final|correct)\s+)?(?:answer|result)\s*(?:is|are|=|:)\s*:?\s*",
     re.IGNORECASE,
@@ -67,11 +85,16 @@ class Answer:
     """Why the answer is unreadable; empty when every item was read."""
 
 
-@lru_cache(maxsize=32_768)
 def parse_answer(text: str) -> Answer:
     """Parse one answer; never raises for text, the reason of a failure stands in `error`."""
+    return _cached(text) if len(text) <= CACHED_CHARS else _parse(text)
+
+
+def _parse(text: str) -> Answer:
     if len(text) > MAX_ANSWER_CHARS:
-        return Answer(text[:80], (), error=f"the answer is longer than {MAX_ANSWER_CHARS} characters")
+        return Answer(
+            text[:80], (), error=f"the answer is longer than {MAX_ANSWER_CHARS} characters"
+        )
     cleaned = _TRAIL.sub("", _LEAD.sub("", normalize(text))).strip()
     if not cleaned:
         return Answer("", (), error="the answer is empty")
@@ -80,13 +103,23 @@ def parse_answer(text: str) -> Answer:
         segments, joiner = split_members(tokens[:-1])
         if len(segments) > MAX_ITEMS:
             raise LimitError(f"the answer has more than {MAX_ITEMS} members")
-        items = tuple(_expanded([parse_item(segment, cleaned, len(segments)) for segment in segments]))
+        items = tuple(
+            _expanded([parse_item(segment, cleaned, len(segments)) for segment in segments])
+        )
     except LimitError as error:
         return Answer(cleaned, (), error=str(error))
     except AnswerError as error:
         words = fold_words(cleaned)
         item = Item(None, (), None, words, error=str(error))
         return Answer(cleaned, (item,), error="" if _is_prose(cleaned) else str(error))
+    if (
+        joiner == "or"
+        and len(items) > 1
+        and all(item.chain and item.chain[-1].op == "interval" for item in items)
+    ):
+        parts = tuple(item.chain[-1] for item in items)
+        items = (Item(items[0].label, (Node("union", parts),), None, fold_words(cleaned)),)
+        joiner = ""
     failed = next((item.error for item in items if item.error and not _is_prose(item.words)), "")
     if len(items) > 1 and all(not item.chain and item.relation is None for item in items):
         # A sentence with a comma is one text, unless its members are single words or letters.
@@ -95,13 +128,20 @@ def parse_answer(text: str) -> Answer:
     return Answer(cleaned, items, alternatives=joiner == "or", error=failed)
 
 
+_cached = lru_cache(maxsize=8192)(_parse)
+
+
 def _is_prose(text: str) -> bool:
     """Whether what failed to parse is words rather than a broken formula."""
     stripped = re.sub(r"\\text\s*\{([^{}]*)\}", r"\1", text)
     if re.search(r"[\\^_={}]", stripped):
         return False
     letters = sum(char.isalpha() for char in stripped)
-    return letters >= 2 and letters * 2 >= len(stripped.replace(" ", "")) and bool(re.search(r"[^\W\d_]{2}", stripped))
+    return (
+        letters >= 2
+        and letters * 2 >= len(stripped.replace(" ", ""))
+        and bool(re.search(r"[^\W\d_]{2}", stripped))
+    )
 
 
 # -- members ----------------------------------------------------------------------------------
@@ -115,8 +155,10 @@ def split_members(tokens: list[Token]) -> tuple[list[list[Token]], str]:
         kind, text, _ = token
         if kind == "op" and not begins_reversed:
             depth += (text in _OPEN) - (text in _CLOSE)
-        environment += (kind == "cmd") * ((text == "begin") - (text == "end"))
-        cut = kind == "op" and text in (",", ";", "\n") or kind in ("word", "text") and text.lower().strip(" ,;") in ("and", "or", "und")
+        environment += (kind == "cmd") * ((text in _OPEN_COMMANDS) - (text in _CLOSE_COMMANDS))
+        cut = (kind == "op" and text in (",", ";", "\n")) or (
+            kind in ("word", "text") and text.lower().strip(" ,;") in ("and", "or", "und")
+        )
         if cut and depth <= 0 and not environment and not begins_reversed:
             if text.lower().strip(" ,;") == "or":
                 joiner = "or"
@@ -132,7 +174,11 @@ def _expanded(items: list[Item]) -> list[Item]:
     found: list[Item] = []
     for item in items:
         last = item.chain[-1] if item.chain else None
-        if last is None or last.op in ("set", "tuple", "matrix") or not any(n.op == "pm" for n in walk(last)):
+        if (
+            last is None
+            or last.op in ("set", "tuple", "matrix")
+            or not any(n.op == "pm" for n in walk(last))
+        ):
             found.append(item)
             continue
         found.extend(replace(item, chain=(value,), other=None) for value in expand_pm(last))
@@ -184,12 +230,31 @@ def parse_item(tokens: list[Token], whole: str, count: int) -> Item:
     compass = _bearing(tokens, words)
     if compass is not None:
         return compass
+    spelled = number_in_words(words) if tokens[0].kind in ("word", "text") else None
+    if spelled is not None:
+        return Item(None, (spelled,), None, words)
     try:
+        if _is_named_point(tokens):
+            return replace(_parse_formula(tokens[1:], words), label=tokens[0].text)
         return _parse_formula(tokens, words)
     except LimitError:
         raise
     except AnswerError as error:
         return Item(None, (), None, words, error=str(error))
+
+
+def _is_named_point(tokens: list[Token]) -> bool:
+    """`P(2, 3)`: a capital letter directly before a bracket with several members."""
+    name, opening = tokens[0], tokens[1] if len(tokens) > 1 else END
+    if name.kind != "word" or len(name.text) != 1 or not name.text.isupper() or opening.text != "(":
+        return False
+    texts = [token.text for token in tokens]
+    return (
+        texts[-1] == ")"
+        and texts.count("(") == texts.count(")") == 1
+        and "," in texts
+        and not opening.spaced
+    )
 
 
 def _parse_formula(tokens: list[Token], words: str) -> Item:
@@ -199,10 +264,18 @@ def _parse_formula(tokens: list[Token], words: str) -> Item:
         label, parts[0] = labels.colon_label(parts[0])
     elif all(op in ("=", "in", "~") for op in operators):
         if operators[0] != "~" and (label := labels.label_of(parts[0])) is not None:
-            whole = _equation(parts, operators) if operators == ["="] and labels.is_plain(label) else None
+            whole = (
+                _equation(parts, operators)
+                if operators == ["="] and labels.is_plain(label)
+                else None
+            )
             parts = parts[1:]
             return _values(label, parts, words, whole)
-        if operators[-1] == "=" and (label := labels.label_of(parts[-1])) is not None and not labels.label_of(parts[0]):
+        if (
+            operators[-1] == "="
+            and (label := labels.label_of(parts[-1])) is not None
+            and not labels.label_of(parts[0])
+        ):
             if labels.is_plain(label) and len(parts) == 2:
                 whole = _equation(parts, operators)
                 return _values(label, parts[:-1], words, whole)
@@ -213,7 +286,9 @@ def _parse_formula(tokens: list[Token], words: str) -> Item:
     if len(parts) == 2 and operators == ["="]:
         relation = _equation(parts, operators)
         if relation is not None and (symbols(relation.args[0]) or symbols(relation.args[1])):
-            return Item(None, (), None, words, relation=relation)
+            # 2k+2 = 2(k+1) may also be one expression written twice; 2x = 10 may not.
+            chain = Item(None, relation.args, None, words) if symbols(relation.args[1]) else None
+            return Item(None, (), None, words, relation=relation, other=chain)
     return _values(label, parts, words, None)
 
 
@@ -224,7 +299,13 @@ def _split_relations(tokens: list[Token]) -> tuple[list[list[Token]], list[str]]
     for token in tokens:
         if token.kind == "op":
             depth += (token.text in _OPEN) - (token.text in _CLOSE)
-        operator = RELATIONS.get(token.text) if token.kind == "op" else RELATION_COMMANDS.get(token.text) if token.kind == "cmd" else None
+        operator = (
+            RELATIONS.get(token.text)
+            if token.kind == "op"
+            else RELATION_COMMANDS.get(token.text)
+            if token.kind == "cmd"
+            else None
+        )
         if operator is None or depth > 0:
             parts[-1].append(token)
         elif parts[-1] or not operators:
@@ -270,9 +351,16 @@ def read_value(tokens: list[Token]) -> tuple[Node, Unit | None]:
     """An expression and the unit after it; raises AnswerError when something else is left."""
     tokens = list(tokens)
     prefix: Unit | None = None
-    negative = len(tokens) > 1 and tokens[0].text == "-" and tokens[1].text in ("usd", "euro", "yen")
+    negative = (
+        len(tokens) > 1 and tokens[0].text == "-" and tokens[1].text in ("usd", "euro", "yen")
+    )
     at = int(negative)
-    if tokens and at < len(tokens) and tokens[at].kind == "cmd" and tokens[at].text in ("usd", "euro", "yen"):
+    if (
+        tokens
+        and at < len(tokens)
+        and tokens[at].kind == "cmd"
+        and tokens[at].text in ("usd", "euro", "yen")
+    ):
         prefix = units.parse_unit(tokens[at].text)
         del tokens[at]
     if not tokens:
@@ -289,7 +377,9 @@ def read_value(tokens: list[Token]) -> tuple[Node, Unit | None]:
         text = units.spell(rest)
         unit = units.parse_unit(text) if text else None
         if unit is None:
-            raise AnswerError(f"cannot read {' '.join(token.text for token in rest)[:60]!r} after the value")
+            raise AnswerError(
+                f"cannot read {' '.join(token.text for token in rest)[:60]!r} after the value"
+            )
         if prefix is not None and unit.dimension != prefix.dimension:
             unit = prefix
     if unit is None and node.op == "deg":
@@ -307,7 +397,8 @@ def read_value(tokens: list[Token]) -> tuple[Node, Unit | None]:
 def _formula_words(tokens: list[Token]) -> bool:
     """Whether words are short enough to be letters of a formula: `AB`, `x y`, `pi`."""
     return len(tokens) <= 3 and all(
-        len(t.text) == 1 or t.text in ("pi", "theta", "alpha", "beta", "infinity", "inf") for t in tokens
+        len(t.text) == 1 or t.text in ("pi", "theta", "alpha", "beta", "infinity", "inf")
+        for t in tokens
     )
 
 
@@ -365,12 +456,20 @@ def _inequality(parts: list[list[Token]], operators: list[str], words: str) -> I
         at = next((k for k in (0, 1) if names[k] is not None and not symbols(nodes[1 - k])), None)
         if at is not None:
             sign = operators[0] if at == 0 else _FLIP[operators[0]]
-            return Item(names[at], (_ray(sign, nodes[1 - at]),), None, words, relation=Node("rel", tuple(nodes), operators[0]))
+            return Item(
+                names[at],
+                (_ray(sign, nodes[1 - at]),),
+                None,
+                words,
+                relation=Node("rel", tuple(nodes), operators[0]),
+            )
     if len(nodes) == 3 and names[1] is not None and not symbols(nodes[0]) | symbols(nodes[2]):
         if all(op in ("<", "<=") for op in operators):
             return _between(names[1], nodes[0], operators[0], nodes[2], operators[1], words)
         if all(op in (">", ">=") for op in operators):
-            return _between(names[1], nodes[2], _FLIP[operators[1]], nodes[0], _FLIP[operators[0]], words)
+            return _between(
+                names[1], nodes[2], _FLIP[operators[1]], nodes[0], _FLIP[operators[0]], words
+            )
     if len(nodes) != 2:
         raise AnswerError("a chain of relations that is neither an interval nor an equation")
     return Item(None, (), None, words, relation=Node("rel", tuple(nodes), operators[0]))
@@ -398,7 +497,13 @@ def _bearing(tokens: list[Token], words: str) -> Item | None:
     if match and any(token.text == "°" for token in tokens):
         angle = tokenize(match.group(2))[0]
         node = Parser([angle, END]).expression()
-        return Item(None, (azimuth(match.group(1), node, match.group(3)),), units.DEGREE, words, bearing=True)
+        return Item(
+            None,
+            (azimuth(match.group(1), node, match.group(3)),),
+            units.DEGREE,
+            words,
+            bearing=True,
+        )
     if len(tokens) >= 3 and tokens[-1].text == "T" and tokens[-2].text == "°":
         node, _ = read_value(tokens[:-1])
         return Item(None, (node,), units.DEGREE, words, bearing=True)

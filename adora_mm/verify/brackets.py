@@ -74,12 +74,16 @@ def _container(opening: str, closing: str, found: list[Node]) -> Node:
         return found[0] if len(found) == 1 else Node("set", tuple(found))
     if opening + closing == "()":
         return found[0] if len(found) == 1 else Node("tuple", tuple(found))
-    if opening + closing == "[]" and all(n.op == "interval" and n.value == "[]" or n.op == "list" for n in found):
+    if opening + closing == "[]" and all(
+        (n.op == "interval" and n.value == "[]") or n.op == "list" for n in found
+    ):
         if len({len(n.args) for n in found}) == 1:
             return Node("matrix", tuple(Node("row", n.args) for n in found))
         raise AnswerError("the rows of a matrix differ in length")
     if len(found) == 2:
         return Node("interval", tuple(found), opening + closing)
+    if len(found) == 1 and found[0].op == "matrix":
+        return found[0]
     if opening + closing == "[]":
         return Node("list", tuple(found))
     raise AnswerError(f"the brackets {opening} and {closing} do not belong together")

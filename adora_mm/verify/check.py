@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from adora_mm.types import Verdict
+from adora_mm.types import Outcome, Verdict
 from adora_mm.verify import choices as options_rules
 from adora_mm.verify.answers import Answer, parse_answer
 from adora_mm.verify.compare import compare_answers
-from adora_mm.verify.extract import find_answer
-from adora_mm.verify.limits import LimitError, UndecidedError
+from adora_mm.verify.extract import find_answer, unwrap
+from adora_mm.verify.limits import MAX_ANSWER_CHARS, LimitError, UndecidedError, start_work
 from adora_mm.verify.profiles import Profile
 from adora_mm.verify.scalars import within_limits
 from adora_mm.verify.syntax import walk
@@ -22,20 +22,35 @@ from adora_mm.verify.syntax import walk
 Choices = Sequence[str] | None
 
 
-def verdict(outcome: str, extracted: str | None, reason: str) -> Verdict:
-    assert outcome in ("correct", "incorrect", "unparsed", "timeout")
-    return Verdict(outcome=outcome, extracted=extracted, reason=reason)  # type: ignore[arg-type]
+SHOWN_CHARS = 300
+
+
+def verdict(outcome: Outcome, extracted: str | None, reason: str) -> Verdict:
+    """A verdict whose text is cut to what a log can hold."""
+    return Verdict(
+        outcome=outcome,
+        extracted=extracted[:SHOWN_CHARS] if extracted else extracted,
+        reason=reason,
+    )
 
 
 def decide_response(response: str, gold: str, choices: Choices, profile: Profile) -> Verdict | None:
     """Extract the final answer of a response and decide it."""
-    found = find_answer(response, strict=profile.strict_extraction, choices=bool(choices) or options_rules.is_letter_gold(gold))
+    found = find_answer(
+        response,
+        strict=profile.strict_extraction,
+        choices=bool(choices) or options_rules.is_letter_gold(gold),
+    )
     if not found.answers:
         return verdict("unparsed", None, found.rule)
     first = found.answers[0]
     if len(found.answers) > 1:
         if len(found.answers) > 4 or not _all_equal(found.answers, choices, profile):
-            return verdict("incorrect", found.answers[-1], f"{found.rule}: {len(found.answers)} different final answers")
+            return verdict(
+                "incorrect",
+                found.answers[-1],
+                f"{found.rule}: {len(found.answers)} different final answers",
+            )
     decided = decide_answer(first, gold, choices, profile)
     if decided is None:
         return None
@@ -53,6 +68,12 @@ def _all_equal(answers: tuple[str, ...], choices: Choices, profile: Profile) -> 
 def decide_answer(prediction: str, gold: str, choices: Choices, profile: Profile) -> Verdict | None:
     """Decide one answer; None asks for a worker."""
     prediction = prediction.strip()
+    start_work()
+    if len(prediction) > MAX_ANSWER_CHARS:
+        return verdict(
+            "unparsed", prediction, f"the answer is longer than {MAX_ANSWER_CHARS} characters"
+        )
+    prediction = unwrap(prediction)
     if not prediction:
         return verdict("unparsed", prediction, "the answer is empty")
     try:
@@ -63,9 +84,9 @@ def decide_answer(prediction: str, gold: str, choices: Choices, profile: Profile
         return None
     except LimitError as error:
         # A readable gold means that the prediction is what is too large; otherwise sympy may know.
-        return verdict("unparsed", prediction[:80], str(error)) if _gold_in_limits(gold) else None
+        return verdict("unparsed", prediction, str(error)) if _gold_in_limits(gold) else None
     except RecursionError:
-        return verdict("unparsed", prediction[:80], "the answer is nested too deeply")
+        return verdict("unparsed", prediction, "the answer is nested too deeply")
 
 
 def _decide(prediction: str, gold: str, profile: Profile) -> Verdict:
@@ -86,7 +107,12 @@ def _decide(prediction: str, gold: str, profile: Profile) -> Verdict:
         return verdict("incorrect", prediction, "the gold is not readable and the texts differ")
     if not profile.evaluate_unevaluated and _unevaluated(answer) and not _unevaluated(target):
         return verdict("incorrect", prediction, "an unevaluated sum, product or integral")
-    if answer.alternatives and not target.alternatives and len(target.items) == 1 and not _is_set(target):
+    if (
+        answer.alternatives
+        and not target.alternatives
+        and len(target.items) == 1
+        and not _is_set(target)
+    ):
         return verdict("incorrect", prediction, "several alternatives instead of one answer")
     same, reason = compare_answers(target, answer, profile)
     if not same and (inner := _without_choice(prediction, target, profile)) is not None:
@@ -124,7 +150,11 @@ def _letter(prediction: str, gold: str, profile: Profile) -> Verdict | None:
         return None
     assert expected is not None
     same = letter.upper() == expected
-    return verdict("correct" if same else "incorrect", prediction, "the choice letter" if same else "another choice letter")
+    return verdict(
+        "correct" if same else "incorrect",
+        prediction,
+        "the choice letter" if same else "another choice letter",
+    )
 
 
 def _without_choice(prediction: str, target: Answer, profile: Profile) -> Verdict | None:
@@ -149,13 +179,28 @@ def _choose(prediction: str, gold: str, options: tuple[str, ...], profile: Profi
         return verdict("incorrect", prediction, "several choice letters")
     letter, rest = options_rules.split_letter(prediction)
     text = options_rules.strip_letter(options[index])
-    if letter is not None and (letter.isupper() or len(prediction.strip(" .*_$")) > 1 or profile.letter_case or _no_such_option(letter, options)):
+    if letter is not None and (
+        letter.isupper()
+        or len(prediction.strip(" .*_$")) > 1
+        or profile.letter_case
+        or _no_such_option(letter, options)
+    ):
         position = options_rules.LETTERS.index(letter.upper())
         if position < len(options):
             if position != index:
-                return verdict("incorrect", prediction, f"choice {letter.upper()} instead of {options_rules.LETTERS[index]}")
-            if rest and _decide(rest, text, profile).outcome == "incorrect" and _value_index(rest, options, profile) is not None:
-                return verdict("incorrect", prediction, "the letter and the value contradict each other")
+                return verdict(
+                    "incorrect",
+                    prediction,
+                    f"choice {letter.upper()} instead of {options_rules.LETTERS[index]}",
+                )
+            if (
+                rest
+                and _decide(rest, text, profile).outcome == "incorrect"
+                and _value_index(rest, options, profile) is not None
+            ):
+                return verdict(
+                    "incorrect", prediction, "the letter and the value contradict each other"
+                )
             return verdict("correct", prediction, "the choice letter")
     decided = _decide(prediction, text, profile)
     if not decided.correct:

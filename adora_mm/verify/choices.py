@@ -14,7 +14,7 @@ _DRESS = re.compile(
     r"(?:\\?\(|\[|\{)?\s*([A-Ja-j])\s*(?:\)|\]|\}|[.:,]|$)\s*\}?\s*[.:)]?\s*(.*)$",
     re.IGNORECASE | re.DOTALL,
 )
-_SEVERAL = re.compile(r"^\W*\(?([A-J])\)?(?:\s*(?:,|;|and|or|&|/|\s)\s*\(?([A-J])\)?)+\W*$")
+_BETWEEN = re.compile(r"[\s,;&/().{}*]+|\b(?:and|or)\b")
 _FONTS = re.compile(r"\\(?:text|mathbf|mathrm|textbf|bf|rm|textit|boldsymbol)\b\s*")
 
 
@@ -40,9 +40,10 @@ def split_letter(text: str) -> tuple[str | None, str]:
 
 def several_letters(text: str) -> bool:
     """Whether an answer names more than one option: `A, C` or `A or B`."""
-    bare = _FONTS.sub("", normalize(text)).replace("{", "").replace("}", "").strip()
-    letters = re.findall(r"[A-J]", bare)
-    return bool(_SEVERAL.match(bare)) and len(set(letters)) > 1
+    if len(text) > 80:
+        return False
+    parts = [part for part in _BETWEEN.split(_FONTS.sub("", normalize(text))) if part]
+    return len(set(parts)) > 1 and all(len(part) == 1 and part in LETTERS for part in parts)
 
 
 def is_letter_gold(gold: str) -> bool:
@@ -60,7 +61,9 @@ def gold_index(gold: str, options: Sequence[str]) -> int | None:
             return index
     if letter is not None and letter.isupper() and LETTERS.index(letter) < len(options):
         index = LETTERS.index(letter)
-        if not rest or fold_words(normalize(strip_letter(options[index]))) == fold_words(normalize(rest)):
+        if not rest or fold_words(normalize(strip_letter(options[index]))) == fold_words(
+            normalize(rest)
+        ):
             return index
     return None
 

@@ -6,16 +6,19 @@ Every function answers True or False and raises UndecidedError when the bounded 
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from fractions import Fraction
 
 from adora_mm.verify import labels, numeric, scalars, units
-from adora_mm.verify.answers import Answer, Item, expand_pm
+from adora_mm.verify.answers import Answer, Item, expand_pm, parse_answer
 from adora_mm.verify.exact import Exact
 from adora_mm.verify.limits import UndecidedError
 from adora_mm.verify.profiles import Profile
-from adora_mm.verify.syntax import CONTAINERS, Node, func, number, symbols, walk
+from adora_mm.verify.syntax import CONTAINERS, Node, number, symbols, walk
+from adora_mm.verify.words import means_nothing, same_words
 
+_GROUPED = re.compile(r"\d{1,3}(?:,\d{3})+")
 Outcome = tuple[bool, str]
 _SEQUENCES = frozenset({"tuple", "list"})
 
@@ -25,9 +28,20 @@ def compare_answers(gold: Answer, other: Answer, profile: Profile) -> Outcome:
     if gold.text == other.text and gold.text:
         return True, "the same text"
     left, right = list(gold.items), list(other.items)
+    if len(left) == 1 < len(right):
+        left = _ungrouped(gold) or left
+    elif len(right) == 1 < len(left):
+        right = _ungrouped(other) or right
     if len(left) == len(right) == 1:
         return compare_items(left[0], right[0], profile)
     return _compare_lists(left, right, other.alternatives and not gold.alternatives, profile)
+
+
+def _ungrouped(answer: Answer) -> list[Item]:
+    """`120,360` as two numbers, where the other side has several."""
+    if not _GROUPED.fullmatch(answer.text):
+        return []
+    return [item for part in answer.text.split(",") for item in parse_answer(part).items]
 
 
 # -- lists ------------------------------------------------------------------------------------
@@ -37,7 +51,9 @@ def _compare_lists(left: list[Item], right: list[Item], hedged: bool, profile: P
         node = _only_value(left[0])
         if node is None or node.op not in ("set", "tuple", "list", "interval", "matrix"):
             return False, "several answers where one was expected"
-        if node.op == "interval" and node.value != "()" or node.op == "matrix" and len(node.args) > 1:
+        if (node.op == "interval" and node.value != "()") or (
+            node.op == "matrix" and len(node.args) > 1
+        ):
             return False, "several answers where one was expected"
         ordered = node.op != "set"
         if ordered and not profile.bare_list_as_tuple:
@@ -56,12 +72,22 @@ def _compare_lists(left: list[Item], right: list[Item], hedged: bool, profile: P
     named = [[item.label for item in side if item.label is not None] for side in (left, right)]
     one_sided = bool(len(set(named[0])) > 1) != bool(len(set(named[1])) > 1)
     if ordered or (one_sided and not all(named)):
+        left, right = _by_coordinate(left), _by_coordinate(right)
         for a, b in zip(left, right, strict=True):
             same, reason = compare_items(a, b, profile)
             if not same:
                 return False, f"a member differs: {reason}"
         return True, "the same members in order"
     return _matching(left, right, profile)
+
+
+def _by_coordinate(items: list[Item]) -> list[Item]:
+    """`y = 3, x = 2` in the order of coordinates, to be read as the point (2, 3)."""
+    names = [item.label for item in items]
+    for order in (["x", "y", "z"], ["a", "b", "c"]):
+        if len(names) > 1 and sorted(str(name) for name in names) == order[: len(names)]:
+            return sorted(items, key=lambda item: str(item.label))
+    return items
 
 
 def _matching(left: list[Item], right: list[Item], profile: Profile) -> Outcome:
@@ -122,8 +148,16 @@ def compare_items(gold: Item, other: Item, profile: Profile) -> Outcome:
 
 
 def _compare_once(gold: Item, other: Item, profile: Profile) -> Outcome:
-    if gold.label is not None and other.label is not None and not labels.same(gold.label, other.label):
-        if gold.relation is None or other.relation is None or not _same_relation(gold, other, profile):
+    if (
+        gold.label is not None
+        and other.label is not None
+        and not labels.same(gold.label, other.label)
+    ):
+        if (
+            gold.relation is None
+            or other.relation is None
+            or not _same_relation(gold, other, profile)
+        ):
             return False, f"labelled {other.label!r} where {gold.label!r} was expected"
         return True, "the same equation"
     if not gold.chain or not other.chain:
@@ -167,7 +201,11 @@ def _rename(node: Node, old: str, new: str) -> Node:
         return node
     if node.op == "sym":
         return replace(node, value=new) if node.value == old else node
-    return replace(node, args=tuple(_rename(arg, old, new) for arg in node.args)) if node.args else node
+    return (
+        replace(node, args=tuple(_rename(arg, old, new) for arg in node.args))
+        if node.args
+        else node
+    )
 
 
 def _is_scalar(node: Node) -> bool:
@@ -197,10 +235,22 @@ def _without_values(gold: Item, other: Item, profile: Profile) -> Outcome:
         if gold.relation is not None and other.relation is not None:
             return False, "a different equation"
     if gold.chain or other.chain:
-        same = bool(gold.words) and gold.words == other.words
-        return same, "the same words" if same else "words where a value was expected, or a value for words"
-    same = gold.words == other.words
+        same = (bool(gold.words) and gold.words == other.words) or _both_nothing(gold, other)
+        return (
+            same,
+            "the same words" if same else "words where a value was expected, or a value for words",
+        )
+    same = same_words(gold.words, other.words)
     return same, "the same words" if same else "different words"
+
+
+def _both_nothing(gold: Item, other: Item) -> bool:
+    """The empty set, and "no solution"."""
+    sides = [
+        (bool(i.chain) and i.chain[-1] == Node("set")) or (not i.chain and means_nothing(i.words))
+        for i in (gold, other)
+    ]
+    return all(sides)
 
 
 def _quantities(gold: Item, other: Item, target: Node, value: Node, profile: Profile) -> Outcome:
@@ -208,7 +258,10 @@ def _quantities(gold: Item, other: Item, target: Node, value: Node, profile: Pro
         return False, "the unit is missing"
     if gold.unit is None and other.unit is not None and not profile.extra_unit:
         return False, "a unit where none was expected"
-    percent = [unit is not None and unit.dimension == units.PERCENT.dimension for unit in (gold.unit, other.unit)]
+    percent = [
+        unit is not None and unit.dimension == units.PERCENT.dimension
+        for unit in (gold.unit, other.unit)
+    ]
     if percent[0] != percent[1]:
         return _percent(gold, other, target, value, profile)
     factor = units.compatible(gold.unit, other.unit)
@@ -249,12 +302,18 @@ def _percent(gold: Item, other: Item, target: Node, value: Node, profile: Profil
         target = Node("mul", (target, hundredth))
     else:
         value = Node("mul", (value, hundredth))
-    return (True, "equal values of a percentage") if scalars.equal(target, value, profile) else (False, "the values differ")
+    return (
+        (True, "equal values of a percentage")
+        if scalars.equal(target, value, profile)
+        else (False, "the values differ")
+    )
 
 
 def _radians(gold: Item, other: Item, target: Node, value: Node) -> tuple[Node, Node] | None:
     """Both in degrees when exactly one side says radians."""
-    names = tuple(unit.dimension[0][0] if unit and unit.dimension else "" for unit in (gold.unit, other.unit))
+    names = tuple(
+        unit.dimension[0][0] if unit and unit.dimension else "" for unit in (gold.unit, other.unit)
+    )
     turn = Node("div", (number(180), Node("const", (), "pi")))
     if names == ("degree", "radian"):
         return target, Node("mul", (value, turn))
@@ -278,13 +337,22 @@ def equal_nodes(gold: Node, other: Node, profile: Profile) -> bool:
         return _matrices(gold, other, profile)
     if gold.op in ("union", "inter") or other.op in ("union", "inter"):
         return _unions(gold, other, profile)
+    for single, scalar in ((gold, other), (other, gold)):
+        if single.op == "set" and len(single.args) == 1 and _is_scalar(scalar):
+            return equal_nodes(
+                *((single.args[0], scalar) if single is gold else (scalar, single.args[0])), profile
+            )
     if gold.op == "set" and other.op == "set":
         return _sets(gold, other, profile)
     if gold.op == "interval" and other.op == "interval":
         return _marks(gold) == _marks(other) and _in_order(gold.args, other.args, profile)
     if gold.op in ("tuple", "list", "interval") and other.op in ("tuple", "list", "interval"):
         pairs = {gold.op, other.op}
-        if "interval" in pairs and len(gold.args) == 2 and ("list" in pairs or _marks(gold) != _marks(other)):
+        if (
+            "interval" in pairs
+            and len(gold.args) == 2
+            and ("list" in pairs or _marks(gold) != _marks(other))
+        ):
             return False
         return _in_order(gold.args, other.args, profile)
     return False
@@ -304,13 +372,17 @@ def _marks(node: Node) -> str:
 
 
 def _in_order(left: tuple[Node, ...], right: tuple[Node, ...], profile: Profile) -> bool:
-    return len(left) == len(right) and all(equal_nodes(a, b, profile) for a, b in zip(left, right, strict=True))
+    return len(left) == len(right) and all(
+        equal_nodes(a, b, profile) for a, b in zip(left, right, strict=True)
+    )
 
 
 def _sets(gold: Node, other: Node, profile: Profile) -> bool:
     sides = [[value for arg in node.args for value in expand_pm(arg)] for node in (gold, other)]
     left, right = (_distinct(side, profile) for side in sides)
-    return len(left) == len(right) and all(any(equal_nodes(a, b, profile) for b in right) for a in left)
+    return len(left) == len(right) and all(
+        any(equal_nodes(a, b, profile) for b in right) for a in left
+    )
 
 
 def _distinct(nodes: list[Node], profile: Profile) -> list[Node]:
@@ -324,9 +396,11 @@ def _distinct(nodes: list[Node], profile: Profile) -> list[Node]:
 def _unions(gold: Node, other: Node, profile: Profile) -> bool:
     if gold.op != other.op:
         return False
-    return len(gold.args) == len(other.args) and all(
-        any(equal_nodes(a, b, profile) for b in other.args) for a in gold.args
-    ) and all(any(equal_nodes(a, b, profile) for a in gold.args) for b in other.args)
+    return (
+        len(gold.args) == len(other.args)
+        and all(any(equal_nodes(a, b, profile) for b in other.args) for a in gold.args)
+        and all(any(equal_nodes(a, b, profile) for a in gold.args) for b in other.args)
+    )
 
 
 def _ratios(gold: Node, other: Node, profile: Profile) -> bool:
@@ -367,9 +441,17 @@ def _matrices(gold: Node, other: Node, profile: Profile) -> bool:
             _in_order(a.args, b.args, profile) for a, b in zip(gold.args, other.args, strict=True)
         )
     matrix, plain = (gold, other) if gold.op == "matrix" else (other, gold)
-    if not profile.vector_as_tuple or plain.op not in ("tuple", "interval") or plain.op == "interval" and plain.value != "()":
+    if (
+        not profile.vector_as_tuple
+        or plain.op not in ("tuple", "interval")
+        or (plain.op == "interval" and plain.value != "()")
+    ):
         return False
-    column = [row.args[0] for row in matrix.args] if len(matrix.args[0].args) == 1 else list(matrix.args[0].args)
+    column = (
+        [row.args[0] for row in matrix.args]
+        if len(matrix.args[0].args) == 1
+        else list(matrix.args[0].args)
+    )
     if len(matrix.args[0].args) > 1 and len(matrix.args) > 1:
         return False
     pair = (tuple(column), plain.args)
@@ -399,8 +481,3 @@ def _same_relation(gold: Item, other: Item, profile: Profile) -> bool:
     if not names:
         return False
     return numeric.proportional(sides[0], sides[1], names, positive=strict)
-
-
-def absolute(node: Node) -> Node:
-    """|node|, for rules that need a length."""
-    return func("abs", node)

@@ -9,10 +9,19 @@ fit raises NotExactError and goes to the numeric tier; what is too large raises 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
-from math import comb, factorial, gcd, isqrt
+from math import ceil, comb, factorial, floor, gcd, isqrt
 
-from adora_mm.verify.limits import MAX_BITS, MAX_EXPAND, MAX_FACTORIAL, MAX_TERMS, LimitError, NotExactError
+from adora_mm.verify.limits import (
+    MAX_BITS,
+    MAX_EXPAND,
+    MAX_FACTORIAL,
+    MAX_TERMS,
+    LimitError,
+    NotExactError,
+    spend,
+)
 from adora_mm.verify.syntax import Node
 
 Monomial = tuple[int, int, tuple[tuple[str, int], ...]]
@@ -38,6 +47,7 @@ def evaluate(node: Node) -> Exact:
     rule = _RULES.get(node.op)
     if rule is None:
         raise NotExactError(node.op)
+    spend(1)
     return rule(node)
 
 
@@ -75,6 +85,7 @@ def scale(value: Exact, factor: Fraction) -> Exact:
 def multiply(left: Exact, right: Exact) -> Exact:
     if len(left) * len(right) > MAX_TERMS * 40:
         raise LimitError("a product has too many terms")
+    spend(len(left) * len(right) * (1 + (_bits(left) + _bits(right)) // 256))
     total: Exact = {}
     for mono_a, a in left.items():
         for mono_b, b in right.items():
@@ -85,6 +96,12 @@ def multiply(left: Exact, right: Exact) -> Exact:
             else:
                 total.pop(mono, None)
     return _bounded(total)
+
+
+def _bits(value: Exact) -> int:
+    return max(
+        (c.numerator.bit_length() + c.denominator.bit_length() for c in value.values()), default=0
+    )
 
 
 def _bounded(value: Exact) -> Exact:
@@ -114,7 +131,7 @@ def _times(left: Monomial, right: Monomial) -> tuple[int, Monomial]:
 def invert(value: Exact) -> Exact:
     """1/value for one term, or for two terms a + b*sqrt(n) or a + b*i by their conjugate."""
     if len(value) == 1:
-        ((radicand, imaginary, powers), c), = value.items()
+        (((radicand, imaginary, powers), c),) = value.items()
         flipped = tuple((name, -exponent) for name, exponent in powers)
         return {(radicand, imaginary, flipped): (-1 if imaginary else 1) / (c * radicand)}
     if len(value) == 2 and not any(powers for _, _, powers in value):
@@ -284,14 +301,13 @@ def _function(node: Node) -> Exact:
         value = rational(evaluate(node.args[0]))
         if value is None:
             raise NotExactError(str(node.value))
-        rounded = {"abs": abs(value), "floor": value // 1, "ceil": -(-value // 1)}[str(node.value)]
-        return scalar(Fraction(rounded))
-    if node.value in ("min", "max", "gcd", "lcm") and node.args:
-        raise NotExactError(str(node.value))
+        if node.value == "abs":
+            return scalar(abs(value))
+        return scalar(Fraction(floor(value) if node.value == "floor" else ceil(value)))
     raise NotExactError(str(node.value))
 
 
-_RULES = {
+_RULES: dict[str, Callable[[Node], Exact]] = {
     "num": _number,
     "const": _constant,
     "sym": lambda node: {(1, 0, ((str(node.value), 1),)): Fraction(1)},

@@ -14,17 +14,18 @@ from dataclasses import dataclass
 from adora_mm.verify.limits import MAX_BOXES, MAX_RESPONSE_CHARS
 
 _BOX = re.compile(r"\\f?boxed\s*(?=[{\s\d])")
-_ANSWER_TAG = re.compile(r"<answer>", re.IGNORECASE)
+_THINK = re.compile(r"</?think>")
 _BRACES = re.compile(r"[{}\\]")
-_LINE = re.compile(
-    r"(?:^|\n|[.!]\s)[\s*#_>]*(?:final\s+|correct\s+|the\s+)*(?:answer|answer\s+choice|option)[*_\s]*(?::|is\b|=)[*_\s:]*([^\n]{1,400})",
-    re.IGNORECASE,
+_ANSWER = re.compile(
+    r"\banswer(?:\s+choice)?[*_ \t]{0,6}(?::|=|\bis\b|\bare\b)[*_\s:]{0,6}", re.IGNORECASE
 )
-_SENTENCE = re.compile(r"\banswer\s+(?:is|are)\b[*_\s:]*([^\n]{1,400})", re.IGNORECASE)
-_MARKER = re.compile(r"####\s*([^\n]{1,400})")
-_LETTER = re.compile(r"(?:\(([A-J])\)|\b([A-J])[.)](?=\s|$)|(?:^|\n)\s*\**([A-J])\**\s*(?=$|\n))")
+_MARKER = re.compile(r"####[ \t]{0,6}")
+_LETTER = re.compile(
+    r"\(([A-J])\)|\b([A-J])[.)](?=\s|$)|^[ \t*]{0,6}([A-J])[ \t*]{0,6}$", re.MULTILINE
+)
 _NUMBER = re.compile(r"-?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?(?<=\d)%?")
 _TAIL = 4_000
+_LINE_CHARS = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +40,20 @@ def outside_think(response: str) -> str:
     """The response without its reasoning; an unclosed `<think>` leaves only what stands before it."""
     if "think>" not in response:
         return response
-    close = response.rfind("</think>")
-    if close >= 0:
-        before = response[: response.find("<think>")] if 0 <= response.find("<think>") < close else ""
-        response = before + response[close + len("</think>") :]
-    opened = response.find("<think>")
-    return response if opened < 0 else response[:opened]
+    kept: list[str] = []
+    position, inside = 0, False
+    for tag in _THINK.finditer(response):
+        if tag.group() == "<think>":
+            if not inside:
+                kept.append(response[position : tag.start()])
+            inside = True
+        else:
+            if not inside:
+                kept = []  # the opening tag was part of the prompt
+            inside, position = False, tag.end()
+    if not inside:
+        kept.append(response[position:])
+    return " ".join(kept)
 
 
 def boxes(text: str) -> tuple[list[str], bool]:
@@ -70,6 +79,15 @@ def boxes(text: str) -> tuple[list[str], bool]:
         position = end + 1
         if len(found) > MAX_BOXES:
             return found, broken
+
+
+def unwrap(answer: str) -> str:
+    r"""An answer that is nothing but a box, or bold text, without that dress."""
+    stripped = answer.strip()
+    if stripped.startswith("**") and stripped.endswith("**") and len(stripped) > 4:
+        stripped = stripped[2:-2].strip()
+    dollars = stripped.strip("$ ") if "boxed" in stripped else stripped
+    return _innermost(dollars) if dollars.startswith(("\\boxed", "\\fbox")) else stripped
 
 
 def _innermost(content: str) -> str:
@@ -103,29 +121,33 @@ def _closing(text: str, start: int) -> int | None:
                 return match.start()
 
 
-def answer_tags(text: str) -> list[str]:
-    """Contents of all closed `<answer>` tags in order."""
+def answer_tags(text: str) -> tuple[list[str], str]:
+    """Contents of all closed `<answer>` tags in order, and the text outside them."""
     found: list[str] = []
-    lowered, position = text.lower() if "<ANSWER>" in text or "<Answer>" in text else text, 0
+    outside: list[str] = []
+    lowered, position = text, 0
+    if "<ANSWER>" in text or "<Answer>" in text:
+        lowered = text.replace("ANSWER>", "answer>").replace("Answer>", "answer>")
     while (start := lowered.find("<answer>", position)) >= 0:
         end = lowered.find("</answer>", start)
         if end < 0:
             break
+        outside.append(text[position:start])
         inner = text[start + len("<answer>") : end]
         boxed, _ = boxes(inner)
         found.append(boxed[-1] if boxed else inner.strip())
-        position = end
+        position = end + len("</answer>")
         if len(found) > MAX_BOXES:
             break
-    return found
+    outside.append(text[position:])
+    return found, " ".join(outside)
 
 
 def find_strict(response: str) -> Found:
     """The final answer for rewards; several distinct candidates are all returned."""
     text = outside_think(response)
-    tagged = answer_tags(text) if "<" in text else []
+    tagged, outside = answer_tags(text) if "<" in text else ([], text)
     if tagged:
-        outside = re.sub(r"(?is)<answer>.*?</answer>", " ", text) if len(text) < 200_000 else ""
         boxed = boxes(outside)[0] if "boxed" in outside else []
         return Found(tuple(dict.fromkeys([*tagged, *boxed])), "answer tag")
     if "boxed" not in text:
@@ -142,14 +164,15 @@ def find_lenient(response: str, *, choices: bool) -> Found:
     found, _ = boxes(text)
     if found:
         return Found((found[-1],), "last box")
-    tagged = answer_tags(text)
+    tagged, _ = answer_tags(text)
     if tagged:
         return Found((tagged[-1],), "last answer tag")
     tail = text[-_TAIL:]
-    for pattern, rule in ((_MARKER, "marker line"), (_LINE, "answer line"), (_SENTENCE, "answer sentence")):
-        matches = pattern.findall(tail)
-        if matches:
-            return Found((_clean_line(matches[-1]),), rule)
+    for pattern, rule in ((_MARKER, "marker line"), (_ANSWER, "answer line")):
+        ends = [match.end() for match in pattern.finditer(tail)]
+        line = tail[ends[-1] :].partition("\n")[0][:_LINE_CHARS].strip() if ends else ""
+        if line:
+            return Found((_clean_line(line),), rule)
     if choices and (letters := _LETTER.findall(tail)):
         return Found(("".join(letters[-1]),), "choice letter")
     numbers = [number for number in _NUMBER.findall(tail) if number]

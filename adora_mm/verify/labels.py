@@ -6,10 +6,57 @@ from adora_mm.verify import units
 from adora_mm.verify.parser import FUNCTIONS, GREEK
 from adora_mm.verify.tokens import Token
 
-_DROPPED = frozenset({"angle", "triangle", "overline", "widehat", "overrightarrow", "vec", "parallel", "circ", "bar", "hat"})
+_DROPPED = frozenset(
+    {
+        "angle",
+        "triangle",
+        "overline",
+        "widehat",
+        "overrightarrow",
+        "vec",
+        "parallel",
+        "circ",
+        "bar",
+        "hat",
+    }
+)
 _SILENT_WORDS = frozenset(
-    "the of a an is measure length value size total m its this that side segment angle in and for to at "
-    "increasing decreasing function approximately therefore so hence thus we get have find".split()
+    [
+        "the",
+        "of",
+        "a",
+        "an",
+        "is",
+        "measure",
+        "length",
+        "value",
+        "size",
+        "total",
+        "m",
+        "its",
+        "this",
+        "that",
+        "side",
+        "segment",
+        "angle",
+        "in",
+        "and",
+        "for",
+        "to",
+        "at",
+        "increasing",
+        "decreasing",
+        "function",
+        "approximately",
+        "therefore",
+        "so",
+        "hence",
+        "thus",
+        "we",
+        "get",
+        "have",
+        "find",
+    ]
 ) - {"increasing", "decreasing"}
 ABBREVIATIONS = {
     "a": "area", "c": "circumference", "p": "perimeter", "v": "volume", "r": "radius", "d": "diameter",
@@ -32,7 +79,14 @@ def label_of(tokens: list[Token]) -> str | None:
                 return None
             if glue and words and not spaced:
                 words[-1] += text
-            elif words and letters and kind == "word" and len(text) == 1 and len(words[-1]) <= 3 and _single(words):
+            elif (
+                words
+                and letters
+                and kind == "word"
+                and len(text) == 1
+                and len(words[-1]) <= 3
+                and _single(words)
+            ):
                 # `A B` spaced out: one name of several letters.
                 words[-1] += text
             else:
@@ -45,16 +99,32 @@ def label_of(tokens: list[Token]) -> str | None:
         elif kind == "cmd" and text in GREEK:
             words.append(text)
             letters, glue = True, False
-        elif kind == "num" and (glue or (angle and text.isdigit()) or (letters and not spaced and text.isdigit())):
+        elif kind == "num" and (
+            glue or (angle and text.isdigit()) or (letters and not spaced and text.isdigit())
+        ):
             if words:
                 words[-1] += text
             else:
                 words.append(text)
             letters, glue = True, False
         elif kind == "op" and text in "_.'{}":
-            if text == "{" and not (position and tokens[position - 1].text in ("_", "overline", "widehat", "overrightarrow", "vec", "bar", "hat")):
+            if text == "{" and not (
+                position
+                and tokens[position - 1].text
+                in ("_", "overline", "widehat", "overrightarrow", "vec", "bar", "hat")
+            ):
                 return None
             glue = True
+        elif (
+            kind == "op"
+            and text == ":"
+            and letters
+            and all(t.kind == "word" or t.text == ":" for t in tokens)
+        ):
+            return "".join(token.text for token in tokens)
+        elif kind == "op" and text == "^" and letters and _is_inverse(tokens[position:]):
+            call = _call(tokens[position + 5 :])
+            return None if call is None or len(words) != 1 else f"{words[0]}^-1({call})"
         elif kind == "op" and text == "(" and letters:
             call = _call(tokens[position:])
             if call is None:
@@ -71,6 +141,10 @@ def _single(words: list[str]) -> bool:
     return len(words) == 1 and words[0].isupper()
 
 
+def _is_inverse(tokens: list[Token]) -> bool:
+    return [token.text for token in tokens[:6]] == ["^", "{", "-", "1", "}", "("]
+
+
 def _call(tokens: list[Token]) -> str | None:
     inner = [token for token in tokens if token.text not in "()"]
     if len(inner) != 1 or inner[0].kind != "word" or tokens[-1].text != ")":
@@ -80,7 +154,11 @@ def _call(tokens: list[Token]) -> str | None:
 
 def _tuple_label(tokens: list[Token]) -> str | None:
     inner = [token for token in tokens if token.text not in "(),"]
-    if not inner or tokens[-1].text != ")" or any(t.kind not in ("word", "cmd") or len(t.text) > 5 for t in inner):
+    if (
+        not inner
+        or tokens[-1].text != ")"
+        or any(t.kind not in ("word", "cmd") or len(t.text) > 5 for t in inner)
+    ):
         return None
     return "(" + ",".join(token.text for token in inner) + ")"
 
@@ -88,7 +166,11 @@ def _tuple_label(tokens: list[Token]) -> str | None:
 def _canonical(words: list[str]) -> str | None:
     if len(words) == 1 and len(words[0]) <= 4 and not units.is_unit_word(words[0]):
         name = words[0]
-        return min(name, name[::-1]) if len(name) in (2, 3) and name.isupper() and name != "SA" else name
+        return (
+            min(name, name[::-1])
+            if len(name) in (2, 3) and name.isupper() and name != "SA"
+            else name
+        )
     parts = [w for word in words for w in word.split() if w.lower() not in _SILENT_WORDS and w]
     if not parts:
         return words[-1] if words else None
@@ -111,7 +193,11 @@ def colon_label(tokens: list[Token]) -> tuple[str | None, list[Token]]:
             if label is None or (len(label) <= 2 and label_of(after) is not None):
                 return None, tokens
             return label, after
-        if token.kind in ("word", "text") and token.text.lower().strip() in ("is", "are", "equals") and position:
+        if (
+            token.kind in ("word", "text")
+            and token.text.lower().strip() in ("is", "are", "equals")
+            and position
+        ):
             label = label_of(tokens[:position])
             if label is not None:
                 return label, tokens[position + 1 :]

@@ -6,6 +6,8 @@ beyond a limit is `unparsed` (or goes to a worker when only its value is too lar
 
 from __future__ import annotations
 
+import threading
+
 MAX_ANSWER_CHARS = 1_500
 """Characters of one answer after extraction."""
 MAX_RESPONSE_CHARS = 4_000_000
@@ -30,8 +32,27 @@ MAX_EXPAND = 40
 """Largest exponent of an expanded sum."""
 MAX_ITEMS = 64
 """Members of one list, set, tuple or matrix."""
+MAX_WORK = 150_000
+"""Work units of one check in process; a numeric node costs 10, a product of two exact terms 1 or more."""
+CACHED_CHARS = 160
+"""Only texts up to this length are remembered by the caches, which bounds their memory."""
 MAX_PM = 4
 """Independent plus-minus signs expanded into a set."""
+
+
+_work = threading.local()
+
+
+def start_work(limit: int = MAX_WORK) -> None:
+    """Begin the work account of one check on this thread."""
+    _work.left = limit
+
+
+def spend(units: int) -> None:
+    """Charge work to this thread's account; raises LimitError when it is used up."""
+    _work.left = left = getattr(_work, "left", MAX_WORK) - units
+    if left < 0:
+        raise LimitError("the comparison needs too much work")
 
 
 class AnswerError(ValueError):

@@ -10,6 +10,8 @@ import re
 import unicodedata
 from functools import lru_cache
 
+from adora_mm.verify.limits import CACHED_CHARS
+
 SIGNS = {
     "掳": "°", "º": "°", "˚": "°", "∘": "°", "℃": "°C", "\u2032": "'", "\u2033": "''", "\u2019": "'",
     "\u2018": "'", "\u201d": "''", "\u201c": "''", "−": "-", "–": "-", "—": "-", "‐": "-", "‑": "-",
@@ -48,6 +50,7 @@ _SUPER = re.compile(f"[{''.join(SUPERSCRIPTS)}]+")
 _SUB = re.compile(f"[{''.join(SUBSCRIPTS)}]+")
 _INVISIBLE = re.compile("[\u200b-\u200f\u2060-\u2064\ufeff\u00ad\u202a-\u202e\ufe0e\ufe0f]")
 
+_TEMPERATURE = re.compile(r"°\s*([CF])(?![a-zA-Z])")
 _COMMANDS = re.compile(r"\\([a-zA-Z]+)")
 _RENAMED = {
     "dfrac": "\\frac", "tfrac": "\\frac", "cfrac": "\\frac", "leq": "\\le", "geq": "\\ge", "neq": "\\ne",
@@ -76,6 +79,7 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\^\s*\{\s*(?:\\circ|°)\s*\}|\^\s*(?:\\circ(?![a-z])|°)|\{\}\^?°"), "°"),
     (re.compile(r"(?<=[\d}\s])\\circ(?![a-zA-Z])"), "°"),
     (re.compile(r"\\[()\[\]]"), " "),
+    (re.compile(r"\\text\s*\{\s*\\text\s*\{([^{}]*)\}\s*\}"), r"\\text{\1}"),
     (re.compile(r"\^\s*\{?\s*''\s*\}?"), "''"),
     (re.compile(r"\^\s*\{?\s*'\s*\}?"), "'"),
 )
@@ -113,9 +117,12 @@ def _money(text: str) -> str:
     return text.replace("$", " ")
 
 
-@lru_cache(maxsize=16_384)
 def normalize(text: str) -> str:
     """Canonical spelling of an answer: ASCII where possible, few commands, single spaces."""
+    return _cached(text) if len(text) <= CACHED_CHARS else _normalize(text)
+
+
+def _normalize(text: str) -> str:
     if not text.isascii():
         text = _from_unicode(text)
     if "$" in text:
@@ -130,8 +137,19 @@ def normalize(text: str) -> str:
         text = _COMMANDS.sub(_rename, text).replace("\x1e", "\\\\")
     elif "^" in text:
         text = text.replace("^°", "°").replace("^{°}", "°")
-    text = text.replace("\x0crac", "\\frac").replace("\times", "\\times").replace("\x08inom", "\\binom")
+    if "°" in text:
+        text = _TEMPERATURE.sub(
+            lambda match: " celsius" if match.group(1) == "C" else " fahrenheit", text
+        )
+    text = (
+        text.replace("\x0crac", "\\frac")
+        .replace("\times", "\\times")
+        .replace("\x08inom", "\\binom")
+    )
     return " ".join(text.split(" ")).strip() if "\n" in text else " ".join(text.split())
+
+
+_cached = lru_cache(maxsize=8192)(_normalize)
 
 
 def fold_words(text: str) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
-from adora_mm.verify.limits import LimitError, UndecidedError
+from adora_mm.verify.limits import LimitError, UndecidedError, spend
 from adora_mm.verify.syntax import Node, walk
 
 DIGITS = 50
@@ -50,9 +50,13 @@ def context() -> Any:
     return ctx
 
 
-def constant(node: Node) -> Any:
-    """The value of a constant expression; raises LimitError or OutsideDomainError."""
-    return _evaluate(node, {}, context(), False)
+def constants(left: Node, right: Node) -> tuple[Any, Any]:
+    """The values of two constant expressions; raises LimitError or OutsideDomainError.
+
+    Odd roots of negative numbers are real unless an i occurs on either side.
+    """
+    real = not any(n.op == "const" and n.value == "i" for tree in (left, right) for n in walk(tree))
+    return _evaluate(left, {}, context(), real), _evaluate(right, {}, context(), real)
 
 
 def equal_values(left: Any, right: Any) -> bool:
@@ -126,7 +130,11 @@ def _needs_integers(tree: Node) -> bool:
     for node in walk(tree):
         if node.op == "fact" or (node.op == "func" and node.value in ("floor", "ceil", "binom")):
             return True
-        if node.op == "pow" and node.args[0].op == "neg" and node.args[1].op not in ("num", "neg", "div"):
+        if (
+            node.op == "pow"
+            and node.args[0].op == "neg"
+            and node.args[1].op not in ("num", "neg", "div")
+        ):
             return True
     return False
 
@@ -142,6 +150,7 @@ def _bounded(value: Any, ctx: Any) -> Any:
 
 
 def _evaluate(node: Node, values: Mapping[str, Fraction], ctx: Any, real: bool) -> Any:
+    spend(10)
     op = node.op
     if op == "num":
         assert isinstance(node.value, Fraction)
@@ -165,7 +174,9 @@ def _evaluate(node: Node, values: Mapping[str, Fraction], ctx: Any, real: bool) 
 
 
 def _divide(args: list[Any], ctx: Any, real: bool) -> Any:
-    if not args[1] or ctx.mag(args[1]) < _ZERO_LOG2 - 20 and ctx.mag(args[1]) < ctx.mag(args[0] or 1) - 150:
+    if not args[1] or (
+        ctx.mag(args[1]) < _ZERO_LOG2 - 20 and ctx.mag(args[1]) < ctx.mag(args[0] or 1) - 150
+    ):
         raise OutsideDomainError("division by zero")
     return args[0] / args[1]
 
@@ -282,7 +293,7 @@ def _logarithm(name: str, args: list[Any], ctx: Any, real: bool) -> Any:
     x = args[0]
     if not x or (x.imag == 0 and x.real < 0):
         raise OutsideDomainError("a logarithm of a number that is not positive")
-    if name == "lg" or len(args) == 1 and name == "log":
+    if name == "lg" or (len(args) == 1 and name == "log"):
         # log without a base: natural unless both sides agree anyway; see docs/checker.md.
         return ctx.log(x) / (ctx.log(10) if name == "lg" else 1)
     if len(args) == 1:

@@ -25,12 +25,78 @@ from adora_mm.verify.tokens import END, Token
 
 FUNCTIONS = {
     name: name
-    for name in "sin cos tan cot sec csc sinh cosh tanh coth ln log exp lg arcsin arccos arctan arccot max min gcd lcm".split()  # noqa: E501
-} | {"asin": "arcsin", "acos": "arccos", "atan": "arctan", "tg": "tan", "ctg": "cot", "arctg": "arctan"}
+    for name in [
+        "sin",
+        "cos",
+        "tan",
+        "cot",
+        "sec",
+        "csc",
+        "sinh",
+        "cosh",
+        "tanh",
+        "coth",
+        "ln",
+        "log",
+        "exp",
+        "lg",
+        "arcsin",
+        "arccos",
+        "arctan",
+        "arccot",
+        "max",
+        "min",
+        "gcd",
+        "lcm",
+    ]  # noqa: E501
+} | {
+    "asin": "arcsin",
+    "acos": "arccos",
+    "atan": "arctan",
+    "tg": "tan",
+    "ctg": "cot",
+    "arctg": "arctan",
+}
 INVERSES = {"sin": "arcsin", "cos": "arccos", "tan": "arctan", "cot": "arccot"}
 GREEK = frozenset(
-    "alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi rho sigma tau "
-    "upsilon phi chi psi omega Gamma Delta Theta Lambda Xi Sigma Upsilon Phi Psi Omega ell mho".split()
+    [
+        "alpha",
+        "beta",
+        "gamma",
+        "delta",
+        "epsilon",
+        "varepsilon",
+        "zeta",
+        "eta",
+        "theta",
+        "vartheta",
+        "iota",
+        "kappa",
+        "lambda",
+        "mu",
+        "nu",
+        "xi",
+        "rho",
+        "sigma",
+        "tau",
+        "upsilon",
+        "phi",
+        "chi",
+        "psi",
+        "omega",
+        "Gamma",
+        "Delta",
+        "Theta",
+        "Lambda",
+        "Xi",
+        "Sigma",
+        "Upsilon",
+        "Phi",
+        "Psi",
+        "Omega",
+        "ell",
+        "mho",
+    ]
 )
 _CONSTANTS = {"pi": PI, "infty": INFINITY, "emptyset": Node("set")}
 _WORD_CONSTANTS = {"pi": PI, "inf": INFINITY, "infinity": INFINITY, "oo": INFINITY, "Pi": PI}
@@ -146,7 +212,9 @@ class Parser:
         """Whether the token ahead is a word that can only be a unit, so that the value ends here."""
         token = self.peek(offset)
         if token.kind == "text":
-            return len(token.text) != 1 or units.is_ambiguous(token.text)
+            return token.text not in FUNCTIONS and (
+                len(token.text) != 1 or units.is_ambiguous(token.text)
+            )
         return token.kind == "word" and (units.is_unit_word(token.text) or self.is_noun(token))
 
     def at_mixed(self) -> bool:
@@ -156,8 +224,16 @@ class Parser:
     def is_noun(self, token: Token) -> bool:
         """`5 eggs`: a pronounceable word set off by a space counts things; `3abc` is a product."""
         text = token.text
-        known = text in FUNCTIONS or text in GREEK or text in _WORD_CONSTANTS or text in _WORD_OPERATORS
-        return token.spaced and len(text) >= 3 and not known and text[1:].islower() and not _VOWELS.isdisjoint(text)
+        known = (
+            text in FUNCTIONS or text in GREEK or text in _WORD_CONSTANTS or text in _WORD_OPERATORS
+        )
+        return (
+            token.spaced
+            and len(text) >= 3
+            and not known
+            and text[1:].islower()
+            and not _VOWELS.isdisjoint(text)
+        )
 
     def starts_factor(self) -> bool:
         kind, text, spaced = self.token
@@ -168,9 +244,16 @@ class Parser:
         if kind == "text":
             return not self.unit_follows()
         if kind == "cmd":
-            return text in brackets.STARTERS or text in _CONSTANTS or text in FUNCTIONS or text in GREEK
+            return (
+                text in brackets.STARTERS
+                or text in _CONSTANTS
+                or text in FUNCTIONS
+                or text in GREEK
+            )
         if kind == "op" and text == "|":
             return self.bars == 0 and not spaced
+        if text == "{" and self.unit_follows(1):
+            return False
         return kind == "op" and text in ("(", "[", "{")
 
     # -- factors ------------------------------------------------------------------------------

@@ -9,14 +9,18 @@ no event loop are used, and no thread is left running: the pool works from any t
 
 from __future__ import annotations
 
-import multiprocessing
+import os
+import socket
+import subprocess
+import sys
 import threading
 import time
+import warnings
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
+from pathlib import Path
 from types import TracebackType
 
 from adora_mm.types import Verdict
@@ -28,16 +32,43 @@ from adora_mm.verify.worker import Job
 START_TIMEOUT_S = 60.0
 CHECKS_PER_WORKER = 2_000
 """A worker is replaced after so many checks: sympy's caches never shrink."""
+MAX_FAILED_STARTS = 3
+_WORKER_CODE = "from adora_mm.verify.worker import main; main()"
+_PACKAGE_ROOT = str(Path(__file__).resolve().parents[2])
 
 
 @dataclass(slots=True)
 class _Worker:
-    process: BaseProcess
+    process: subprocess.Popen[bytes]
     connection: Connection
     ready: bool = False
     checks: int = 0
     index: int | None = None
     deadline: float = 0.0
+
+
+def _launch(memory_mb: int) -> tuple[subprocess.Popen[bytes], Connection]:
+    """A fresh interpreter that serves checks over one inherited socket."""
+    ours, theirs = socket.socketpair()
+    environment = dict(os.environ, OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
+    environment["PYTHONPATH"] = os.pathsep.join(
+        filter(None, [_PACKAGE_ROOT, environment.get("PYTHONPATH", "")])
+    )
+    with theirs:
+        process = subprocess.Popen(
+            [
+                sys.executable,
+                "-c",
+                _WORKER_CODE,
+                str(theirs.fileno()),
+                str(memory_mb),
+                str(os.getpid()),
+            ],
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            env=environment,
+        )
+    return process, Connection(ours.detach())
 
 
 class CheckerPool:
@@ -58,20 +89,31 @@ class CheckerPool:
         self._lock = threading.Lock()
         self._workers: list[_Worker] = []
         self._closed = False
+        self._failed_starts = 0
 
     def check_many(
-        self, items: Iterable[tuple[str, str, Sequence[str] | None]], *, profile: str | Profile = "reward"
+        self,
+        items: Iterable[tuple[str, str, Sequence[str] | None]],
+        *,
+        profile: str | Profile = "reward",
     ) -> list[Verdict]:
         """Verdicts of (response, gold, choices) triples, in order; never raises for their contents."""
         policy = get_profile(profile)
-        return self.run([("response", response, gold, choices, policy) for response, gold, choices in items])
+        return self.run(
+            [("response", response, gold, choices, policy) for response, gold, choices in items]
+        )
 
     def check_answers(
-        self, items: Iterable[tuple[str, str, Sequence[str] | None]], *, profile: str | Profile = "reward"
+        self,
+        items: Iterable[tuple[str, str, Sequence[str] | None]],
+        *,
+        profile: str | Profile = "reward",
     ) -> list[Verdict]:
         """Like `check_many` for answers that were already extracted."""
         policy = get_profile(profile)
-        return self.run([("answer", answer, gold, choices, policy) for answer, gold, choices in items])
+        return self.run(
+            [("answer", answer, gold, choices, policy) for answer, gold, choices in items]
+        )
 
     def run(self, jobs: list[Job]) -> list[Verdict]:
         """Decide jobs in the caller where that is possible, in workers where it is not."""
@@ -85,7 +127,9 @@ class CheckerPool:
         return [decided for decided in verdicts if decided is not None]
 
     # -- workers ------------------------------------------------------------------------------
-    def _run_in_workers(self, jobs: list[Job], verdicts: list[Verdict | None], waiting: deque[int]) -> None:
+    def _run_in_workers(
+        self, jobs: list[Job], verdicts: list[Verdict | None], waiting: deque[int]
+    ) -> None:
         self.sent += len(waiting)
         try:
             while waiting or any(w.index is not None for w in self._workers):
@@ -94,6 +138,8 @@ class CheckerPool:
                     if waiting and free.ready and free.index is None:
                         self._give(free, waiting.popleft(), jobs)
                 self._collect(jobs, verdicts)
+                if self._failed_starts >= MAX_FAILED_STARTS:
+                    self._give_up(waiting, verdicts)
         except BaseException:
             # An interrupt between two messages would leave a pipe out of step: start afresh.
             self._stop_all()
@@ -102,12 +148,10 @@ class CheckerPool:
     def _start(self, wanted: int) -> None:
         missing = wanted - sum(w.index is None for w in self._workers)
         for _ in range(min(missing, self.size - len(self._workers))):
-            context = multiprocessing.get_context("spawn")
-            ours, theirs = context.Pipe()
-            process = context.Process(target=worker.serve, args=(theirs, self.memory_mb), daemon=True)
-            process.start()
-            theirs.close()
-            self._workers.append(_Worker(process, ours, deadline=time.monotonic() + START_TIMEOUT_S))
+            process, connection = _launch(self.memory_mb)
+            self._workers.append(
+                _Worker(process, connection, deadline=time.monotonic() + START_TIMEOUT_S)
+            )
 
     def _give(self, free: _Worker, index: int, jobs: list[Job]) -> None:
         free.index = index
@@ -139,6 +183,7 @@ class CheckerPool:
             return
         if not from_worker.ready:
             from_worker.ready = True
+            self._failed_starts = 0
             return
         assert from_worker.index is not None
         verdicts[from_worker.index] = message
@@ -154,18 +199,25 @@ class CheckerPool:
             verdicts[index] = verdict("timeout", None, reason)
             self.timeouts += 1
         elif never_ready:
-            raise RuntimeError(
-                "a checker worker did not start: call the pool from a script guarded by "
-                'if __name__ == "__main__":, and give it memory_mb of at least 512'
-            )
+            self._failed_starts += 1
+
+    def _give_up(self, waiting: deque[int], verdicts: list[Verdict | None]) -> None:
+        """Checks that need a worker are timeouts where none can start; the caller goes on."""
+        warnings.warn(
+            f"no checker worker could start with memory_mb={self.memory_mb}: {len(waiting)} checks count as timeouts",
+            RuntimeWarning,
+            stacklevel=5,
+        )
+        self._failed_starts = 0
+        self.timeouts += len(waiting)
+        while waiting:
+            verdicts[waiting.popleft()] = verdict("timeout", None, "no checker worker could start")
 
     def _remove(self, gone: _Worker) -> None:
         self._workers.remove(gone)
         gone.connection.close()
         gone.process.kill()
-        gone.process.join(timeout=5)
-        if not gone.process.is_alive():
-            gone.process.close()
+        gone.process.wait(timeout=10)
 
     def _stop_all(self) -> None:
         for each in list(self._workers):
@@ -181,7 +233,12 @@ class CheckerPool:
     def __enter__(self) -> CheckerPool:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.close()
 
     def __getstate__(self) -> dict[str, object]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
-from functools import lru_cache
 from typing import Any
 
 from adora_mm.verify import exact, numeric
@@ -13,6 +12,7 @@ from adora_mm.verify.profiles import Profile
 from adora_mm.verify.syntax import Node, symbols, walk
 
 _PI_RATIO = Fraction(314, 100)
+_SHAPED = frozenset({"text", "tuple", "set", "list", "interval", "matrix", "call", "rel"})
 _last_resort: list[Callable[[Node, Node], bool]] = []
 
 
@@ -21,7 +21,6 @@ def set_last_resort(equality: Callable[[Node, Node], bool]) -> None:
     _last_resort[:] = [equality]
 
 
-@lru_cache(maxsize=8192)
 def exact_value(node: Node) -> exact.Exact | None:
     """The exact form of a tree, or None when it has none within the limits."""
     try:
@@ -75,14 +74,22 @@ def _same_based(gold: Node, other: Node) -> bool:
     return plain.op == "num" and plain.value == based.args[0].value
 
 
-def _rounded(gold: Node, other: Node, left: exact.Exact, right: exact.Exact, profile: Profile) -> bool:
+def _rounded(
+    gold: Node, other: Node, left: exact.Exact, right: exact.Exact, profile: Profile
+) -> bool:
     if not (exact.is_constant(left) and exact.is_constant(right)):
         return False
     value, target = exact.approximate(right), exact.approximate(left)
-    return value is not None and target is not None and rounding_matches(gold, other, target, value, profile)
+    return (
+        value is not None
+        and target is not None
+        and rounding_matches(gold, other, target, value, profile)
+    )
 
 
-def rounding_matches(gold: Node, other: Node, target: Fraction, value: Fraction, profile: Profile) -> bool:
+def rounding_matches(
+    gold: Node, other: Node, target: Fraction, value: Fraction, profile: Profile
+) -> bool:
     """The decimal rules: see docs/checker.md, "Decimals"."""
     places = decimals_of(gold)
     if places is not None:
@@ -93,7 +100,11 @@ def rounding_matches(gold: Node, other: Node, target: Fraction, value: Fraction,
             return False
         if _round(value, places) == target:
             return True
-        return profile.pi_as_3_14 and _has_pi(other) and _round(value * _PI_RATIO / _pi(), places) == target
+        return (
+            profile.pi_as_3_14
+            and _has_pi(other)
+            and _round(value * _PI_RATIO / _pi(), places) == target
+        )
     places = decimals_of(other)
     if places is None or places < profile.min_decimals or _terminates(target):
         return False
@@ -104,7 +115,9 @@ def rounding_matches(gold: Node, other: Node, target: Fraction, value: Fraction,
         return True
     if profile.accept_truncation and _truncate(target, places) == value:
         return True
-    return profile.pi_as_3_14 and _has_pi(gold) and _round(target * _PI_RATIO / _pi(), places) == value
+    return (
+        profile.pi_as_3_14 and _has_pi(gold) and _round(target * _PI_RATIO / _pi(), places) == value
+    )
 
 
 def _terminates(value: Fraction) -> bool:
@@ -142,14 +155,14 @@ def _pi() -> Fraction:
 
 def _numerically(gold: Node, other: Node, profile: Profile) -> bool:
     names = sorted(symbols(gold) | symbols(other))
-    if any(n.op in ("text", "tuple", "set", "list", "interval", "matrix", "call", "rel") for t in (gold, other) for n in walk(t)):
+    if any(n.op in _SHAPED for tree in (gold, other) for n in walk(tree)):
         return _same_shape(gold, other, profile)
     try:
         if names:
             if symbols(gold) != symbols(other) and not _may_cancel(gold, other):
                 return False
             return numeric.equal_expressions(gold, other, names)
-        left, right = numeric.constant(gold), numeric.constant(other)
+        left, right = numeric.constants(gold, other)
     except numeric.OutsideDomainError:
         return False  # 1/0 and tan 90° are no values, so they equal none
     if numeric.equal_values(left, right):
@@ -162,7 +175,10 @@ def _numerically(gold: Node, other: Node, profile: Profile) -> bool:
 
 def _may_cancel(gold: Node, other: Node) -> bool:
     """A symbol on one side only can cancel when the same side also holds it twice."""
-    for tree, missing in ((gold, symbols(gold) - symbols(other)), (other, symbols(other) - symbols(gold))):
+    for tree, missing in (
+        (gold, symbols(gold) - symbols(other)),
+        (other, symbols(other) - symbols(gold)),
+    ):
         names = [n.value for n in walk(tree) if n.op == "sym"]
         if any(names.count(name) > 1 for name in missing):
             return True
@@ -188,7 +204,7 @@ def within_limits(node: Node) -> bool:
     if symbols(node) or exact_value(node) is not None:
         return True
     try:
-        numeric.constant(node)
+        numeric.constants(node, node)
     except LimitError:
         return False
     except (numeric.OutsideDomainError, UndecidedError):

@@ -18,7 +18,11 @@ _pools: list[CheckerPool] = []
 
 
 def check_answer(
-    prediction: str, gold: str, *, choices: Sequence[str] | None = None, profile: str | Profile = "reward"
+    prediction: str,
+    gold: str,
+    *,
+    choices: Sequence[str] | None = None,
+    profile: str | Profile = "reward",
 ) -> Verdict:
     """Whether an extracted answer equals a gold (a value, a choice letter or a text).
 
@@ -29,7 +33,11 @@ def check_answer(
 
 
 def check_response(
-    response: str, gold: str, *, choices: Sequence[str] | None = None, profile: str | Profile = "reward"
+    response: str,
+    gold: str,
+    *,
+    choices: Sequence[str] | None = None,
+    profile: str | Profile = "reward",
 ) -> Verdict:
     """Find the final answer of a response and check it; `extracted` holds what was found."""
     return _check(("response", response, gold, choices, get_profile(profile)))

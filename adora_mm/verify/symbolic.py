@@ -81,7 +81,9 @@ def _combine(name: str) -> Any:
             return args[0] / args[1]
         if name == "root":
             return sympy.real_root(args[0], args[1]) if args[1] != 2 else sympy.sqrt(args[0])
-        return {"add": sympy.Add, "mul": sympy.Mul, "pow": sympy.Pow, "fact": sympy.factorial}[name](*args)
+        return {"add": sympy.Add, "mul": sympy.Mul, "pow": sympy.Pow, "fact": sympy.factorial}[
+            name
+        ](*args)
 
     return build
 
@@ -112,7 +114,9 @@ def _unevaluated(node: Node) -> Any:
     if node.value == "int":
         integrand, variable = _split_differential(body)
         limits = [_convert(bound) for bound in bounds]
-        return sympy.Integral(_convert(integrand), (sympy.Symbol(variable, real=True), *limits)).doit()
+        return sympy.Integral(
+            _convert(integrand), (sympy.Symbol(variable, real=True), *limits)
+        ).doit()
     if not bounds or bounds[0].op != "rel":
         raise UndecidedError("a sum or limit without a variable")
     variable, start = _symbol(bounds[0].args[0]), _convert(bounds[0].args[1])
@@ -133,7 +137,13 @@ def _split_differential(body: Node) -> tuple[Node, str]:
     for at in range(len(parts) - 1):
         if parts[at].op == "sym" and parts[at].value == "d" and parts[at + 1].op == "sym":
             rest = parts[:at] + parts[at + 2 :]
-            integrand = Node("mul", tuple(rest)) if len(rest) > 1 else rest[0] if rest else Node("num", (), Fraction(1))
+            integrand = (
+                Node("mul", tuple(rest))
+                if len(rest) > 1
+                else rest[0]
+                if rest
+                else Node("num", (), Fraction(1))
+            )
             return integrand, str(parts[at + 1].value)
     raise UndecidedError("an integral without its differential")
 

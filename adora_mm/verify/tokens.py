@@ -21,7 +21,7 @@ class Token(NamedTuple):
 
 
 END = Token("end", "", False)
-_GROUPED = r"\d{1,3}(?:,\d{3})+(?![\d,])(?:\.\d+)?"
+_GROUPED = r"(?<!\d,)\d{1,3}(?:,\d{3})+(?![\d,])(?:\.\d+)?"
 _SPACED_GROUPS = r"[1-9]\d{0,2}(?: \d{3})+(?![\d])(?:\.\d+)?"
 _PLAIN = r"(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d{1,4}(?![\d.a-zA-Z]))?"
 _LEXER = re.compile(
@@ -31,6 +31,8 @@ _LEXER = re.compile(
     r"|(?P<word>[A-Za-z]+)|(?P<rel><=|>=|!=|==)|(?P<power>\*\*)"
     r"|(?P<op>[-+*/^_=<>()\[\]{},;:!|°%'&?.\n])"
 )
+_NUMBER = re.compile(_PLAIN)
+_NUMBER = re.compile(_PLAIN)
 _DOT_AFTER_NUMBER = re.compile(r"(?<=\d)\.(?=\s*(?:$|\\(?!overline|dot|bar)|[a-zA-Z]))")
 _RELATIONS = {"<=": "le", ">=": "ge", "!=": "ne", "==": "="}
 _OPEN = frozenset({"(", "[", "\\{"})
@@ -59,7 +61,7 @@ def tokenize(text: str) -> list[Token]:
             raise AnswerError(f"unexpected character {text[position]!r}")
         kind, value = match.lastgroup or "", match.group()
         if kind == "grouped" and depth:
-            match = re.compile(_PLAIN).match(text, position)
+            match = _NUMBER.match(text, position)
             assert match is not None
             kind, value = "num", match.group()
         position = match.end()
@@ -69,13 +71,20 @@ def tokenize(text: str) -> list[Token]:
         if kind in ("num", "grouped", "wide"):
             token = Token("num", _digits(value.replace(",", "").replace(" ", "")), spaced)
         elif kind == "text":
-            token = Token("text", match.group("text").strip(), spaced)
+            words = match.group("text").strip()
+            token = Token("num" if _NUMBER.fullmatch(words) else "text", _digits(words), spaced)
+        elif kind == "cmd" and match.group("cmd") == "text":
+            continue  # a font command around more than words: its braces are a group
         elif kind == "cmd":
             token = Token("cmd", match.group("cmd"), spaced)
         elif kind == "word":
             token = Token("word", value, spaced)
         elif kind == "rel":
-            token = Token("op", "=", spaced) if value == "==" else Token("cmd", _RELATIONS[value], spaced)
+            token = (
+                Token("op", "=", spaced)
+                if value == "=="
+                else Token("cmd", _RELATIONS[value], spaced)
+            )
         else:
             token = Token("op", {"power": "^"}.get(kind, value), spaced)
             depth += (value in _OPEN) - (value in _CLOSE)

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
+from typing import Any
 
 from adora_mm.verify.tokens import Token
 
@@ -25,7 +26,7 @@ TABLE: tuple[tuple[Fraction, str, str], ...] = (
     (_F(1, 10), "length", "dm decimetre decimetres decimeter decimeters"),
     (_F(1, 10**6), "length", "micrometre micrometer micrometres micrometers"),
     (_F(1, 10**9), "length", "nm nanometre nanometer nanometres nanometers"),
-    (_F(254, 10000), "length", "inch inches"),
+    (_F(254, 10000), "length", "in inch inches"),
     (_F(3048, 10000), "length", "ft foot feet"),
     (_F(9144, 10000), "length", "yd yard yards yds"),
     (_F(1609344, 1000), "length", "mi mile miles"),
@@ -50,20 +51,22 @@ TABLE: tuple[tuple[Fraction, str, str], ...] = (
     (_F(1), "yen", "yen jpy"),
     (_F(1), "degree", "deg degs degree degrees °"),
     (_F(1), "radian", "rad rads radian radians"),
-    (_F(1), "newton", "newton newtons"),
-    (_F(1), "joule", "joule joules"),
-    (_F(1), "watt", "watt watts"),
-    (_F(1), "volt", "volt volts"),
-    (_F(1), "ampere", "amp amps ampere amperes"),
+    (_F(1), "newton", "n newton newtons"),
+    (_F(1), "joule", "j joule joules"),
+    (_F(1), "watt", "w watt watts"),
+    (_F(1), "volt", "v volt volts"),
+    (_F(1), "ampere", "a amp amps ampere amperes"),
     (_F(1), "hertz", "hz hertz"),
+    (_F(1), "celsius", "celsius"),
+    (_F(1), "fahrenheit", "fahrenheit"),
     (_F(1), "percent", "percent pct percentage"),
     (_F(1), "point", "pts"),
 )  # fmt: skip
 DERIVED: dict[str, tuple[Fraction, Dimension]] = {
-    **{name: (_F(1, 1000), (("length", 3),)) for name in "l litre litres liter liters ltr".split()},
-    **{name: (_F(1, 10**6), (("length", 3),)) for name in "ml millilitre millilitres milliliter milliliters cc".split()},
-    **{name: (_F(1, 10**5), (("length", 3),)) for name in "cl centilitre centilitres".split()},
-    **{name: (_F(10**4), (("length", 2),)) for name in "ha hectare hectares".split()},
+    **{name: (_F(1, 1000), (("length", 3),)) for name in ["l", "litre", "litres", "liter", "liters", "ltr"]},
+    **{name: (_F(1, 10**6), (("length", 3),)) for name in ["ml", "millilitre", "millilitres", "milliliter", "milliliters", "cc"]},
+    **{name: (_F(1, 10**5), (("length", 3),)) for name in ["cl", "centilitre", "centilitres"]},
+    **{name: (_F(10**4), (("length", 2),)) for name in ["ha", "hectare", "hectares"]},
     **{name: (_F(1609344, 3600000), (("length", 1), ("time", -1))) for name in ("mph",)},
     **{name: (_F(1000, 3600), (("length", 1), ("time", -1))) for name in ("kph", "kmh")},
 }  # fmt: skip
@@ -72,11 +75,78 @@ KNOWN: dict[str, tuple[Fraction, Dimension]] = {
 } | DERIVED
 _AMBIGUOUS = frozenset("msghlLNJWVA")
 _POWERS = {"square": 2, "sq": 2, "squared": 2, "cubic": 3, "cu": 3, "cubed": 3}
-_FILLER = frozenset("long wide high tall deep away apart of in total the each approximately about only exactly".split())
+_FILLER = frozenset(
+    [
+        "long",
+        "wide",
+        "high",
+        "tall",
+        "deep",
+        "away",
+        "apart",
+        "of",
+        "in",
+        "total",
+        "the",
+        "each",
+        "approximately",
+        "about",
+        "only",
+        "exactly",
+    ]
+)
 _STOP = frozenset(
-    "or and not is are be but maybe perhaps to if then because so wrong right no yes none any all unknown "
-    "undefined answer can cannot could either neither nor than less more greater between with without "
-    "minus plus times over false true correct incorrect choice option approximately infinity".split()
+    [
+        "or",
+        "and",
+        "not",
+        "is",
+        "are",
+        "be",
+        "but",
+        "maybe",
+        "perhaps",
+        "to",
+        "if",
+        "then",
+        "because",
+        "so",
+        "wrong",
+        "right",
+        "no",
+        "yes",
+        "none",
+        "any",
+        "all",
+        "unknown",
+        "undefined",
+        "answer",
+        "can",
+        "cannot",
+        "could",
+        "either",
+        "neither",
+        "nor",
+        "than",
+        "less",
+        "more",
+        "greater",
+        "between",
+        "with",
+        "without",
+        "minus",
+        "plus",
+        "times",
+        "over",
+        "false",
+        "true",
+        "correct",
+        "incorrect",
+        "choice",
+        "option",
+        "approximately",
+        "infinity",
+    ]
 )
 _WORDS = re.compile(r"[A-Za-z]+|\^?\s*\{?(-?\d)\}?|[/·*]|°|%")
 
@@ -126,7 +196,8 @@ def spell(tokens: list[Token]) -> str | None:
 def parse_unit(text: str) -> Unit | None:
     """The unit that a text spells (`cm ^ 2`, `square metres`, `km / h`, `apples`); None if it is no unit."""
     text = text.replace("^ { ", "^{").replace(" }", "}").replace("^ ", "^").replace(".", " ")
-    factor, dimension, pending, sign = Fraction(1), {}, 1, 1
+    factor, pending, sign = Fraction(1), 1, 1
+    dimension: dict[str, Any] = {}
     words = 0
     rest = _WORDS.sub(" ", text)
     if rest.strip("{} \t-"):
@@ -157,16 +228,20 @@ def parse_unit(text: str) -> Unit | None:
                 return None
             for name, power in base:
                 dimension[name] = dimension.pop(name, 0) + power * pending * sign
-            dimension["last"] = (size, base, pending * sign)  # type: ignore[assignment]
+            dimension["last"] = (size, base, pending * sign)
             factor *= size ** (pending * sign)
             pending = 1
     dimension.pop("last", None)
     if not words or pending != 1:
         return None
-    return Unit(factor, tuple(sorted((k, v) for k, v in dimension.items() if v)), " ".join(text.split()))
+    return Unit(
+        factor, tuple(sorted((k, v) for k, v in dimension.items() if v)), " ".join(text.split())
+    )
 
 
-def _raise_last(factor: Fraction, dimension: dict, power: int) -> tuple[Fraction, dict]:  # type: ignore[type-arg]
+def _raise_last(
+    factor: Fraction, dimension: dict[str, Any], power: int
+) -> tuple[Fraction, dict[str, Any]]:
     """Apply an exponent to the word read last: cm^2, not (m cm)^2."""
     size, base, had = dimension["last"]
     for name, exponent in base:
@@ -176,12 +251,10 @@ def _raise_last(factor: Fraction, dimension: dict, power: int) -> tuple[Fraction
 
 def _lookup(word: str) -> tuple[Fraction, Dimension | None]:
     lowered = word.lower()
-    if word in ("mm", "m", "M") or lowered in KNOWN:
+    if lowered in KNOWN:
         if len(word) == 1 and word not in _AMBIGUOUS and word != "°":
             return Fraction(1), None
         return KNOWN[lowered]
-    if word == "in":
-        return KNOWN["inch"]
     if lowered in _STOP or len(word) < 3:
         return Fraction(1), None
     stem = lowered.removesuffix("s")

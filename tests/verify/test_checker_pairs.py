@@ -36,8 +36,12 @@ def test_the_table_is_large_enough_and_well_formed() -> None:
     assert {row[1] for row in ROWS} == {"+", "-"}
 
 
-@pytest.mark.parametrize(("where", "sign", "gold", "prediction", "options"), ROWS, ids=[row[0] for row in ROWS])
-def test_row(where: str, sign: str, gold: str, prediction: str, options: tuple[str, ...] | None) -> None:
+@pytest.mark.parametrize(
+    ("where", "sign", "gold", "prediction", "options"), ROWS, ids=[row[0] for row in ROWS]
+)
+def test_row(
+    where: str, sign: str, gold: str, prediction: str, options: tuple[str, ...] | None
+) -> None:
     verdict = decide_answer(prediction, gold, options, PROFILES["reward"])
     assert verdict is not None, "the bounded path has to decide every row"
     assert verdict.correct == (sign == "+"), f"{gold!r} against {prediction!r}: {verdict.reason}"

@@ -1,0 +1,168 @@
+"""Checkpoints: a policy that transformers loads, the optimizer by parameter name, the run's place.
+
+    checkpoints/step-000040/
+      policy/               HF model folder with tokenizer and image processor
+      optimizer/            safetensors, at most about 1 GiB each
+      trainer_state.json    step, data position, counters
+      COMPLETE              written last
+
+A checkpoint is written under another name, fsynced and renamed, so a folder of that name is whole.
+Random numbers are keyed by (seed, step, problem), so there is no generator state to keep.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from adora_mm import distributed
+from adora_mm.engine import Engine
+from adora_mm.optimizer_state import read_state, write_state
+from adora_mm.processor import Processor
+
+FORMAT_VERSION = 1
+COMPLETE = "COMPLETE"
+SHARD_BYTES = 2**30
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be used; the message names the folder and the remedy."""
+
+
+def save_checkpoint(
+    folder: Path, engine: Engine, processor: Processor, state: Mapping[str, Any]
+) -> None:
+    """Write a checkpoint; collective, rank 0 writes.
+
+    Raises OSError when the disk is full; nothing is left behind then.
+    """
+    partial = folder.with_name(f".{folder.name}.partial")
+    writes = distributed.is_first()
+    try:
+        if writes:
+            shutil.rmtree(partial, ignore_errors=True)
+            (partial / "optimizer").mkdir(parents=True)
+        save_policy(partial / "policy", engine, processor)
+        _save_optimizer(partial / "optimizer", engine, writes=writes)
+        if writes:
+            content = {"format": FORMAT_VERSION, "updates": engine.updates, **state}
+            text = json.dumps(content, indent=1, sort_keys=True)
+            (partial / "trainer_state.json").write_text(text, encoding="utf-8")
+            (partial / COMPLETE).write_text(f"{FORMAT_VERSION}\n", encoding="utf-8")
+            sync_tree(partial)
+            shutil.rmtree(folder, ignore_errors=True)
+            os.replace(partial, folder)
+            _sync(folder.parent)
+    except OSError:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    distributed.barrier()
+
+
+def save_policy(folder: Path, engine: Engine, processor: Processor) -> None:
+    """Write the policy as an HF folder; collective, rank 0 writes."""
+    weights: dict[str, Tensor] = {}
+    for name, weight in engine.named_weights():
+        if distributed.is_first():
+            weights[name] = weight.cpu().clone()
+    if distributed.is_first():
+        folder.mkdir(parents=True, exist_ok=True)
+        engine.model.save_pretrained(folder, state_dict=weights)
+        processor.save(folder)
+
+
+def load_checkpoint(folder: Path, engine: Engine) -> dict[str, Any]:
+    """Restore weights and optimizer, on any number of ranks and any ZeRO stage.
+
+    Returns the trainer's state. Raises CheckpointError for an incomplete folder.
+    """
+    state = read_trainer_state(folder)
+    shards = [safe_open(path, "pt") for path in sorted((folder / "optimizer").iterdir())]
+    where = {key: shard for shard in shards for key in shard.keys()}  # noqa: SIM118 (not a dict)
+
+    def lookup(name: str, key: str) -> Tensor:
+        if f"{key}/{name}" not in where:
+            raise CheckpointError(f"{folder}: has no {key} of {name}; it is of another model")
+        tensor: Tensor = where[f"{key}/{name}"].get_tensor(f"{key}/{name}")
+        return tensor
+
+    write_state(engine.deepspeed, engine.zero_stage, lookup, updates=state["updates"])
+    engine.updates = state["updates"]
+    return state
+
+
+def read_trainer_state(folder: Path) -> dict[str, Any]:
+    """The checkpoint's trainer_state.json.
+
+    Raises CheckpointError when the folder is incomplete or of another format.
+    """
+    if not (folder / COMPLETE).is_file():
+        raise CheckpointError(
+            f"{folder}: not a complete checkpoint (no {COMPLETE} file); use an earlier one"
+        )
+    state: dict[str, Any] = json.loads((folder / "trainer_state.json").read_text("utf-8"))
+    if state.get("format") != FORMAT_VERSION:
+        raise CheckpointError(
+            f"{folder}: has format {state.get('format')}, this version reads {FORMAT_VERSION}"
+        )
+    return state
+
+
+def latest_checkpoint(folder: Path) -> Path | None:
+    """The complete checkpoint with the highest step below `folder`, if any."""
+    complete = [path.parent for path in folder.glob(f"step-*/{COMPLETE}")]
+    return max(complete, key=lambda path: path.name, default=None)
+
+
+def checkpoint_path(folder: Path, step: int) -> Path:
+    return folder / f"step-{step:06d}"
+
+
+def prune_checkpoints(folder: Path, *, keep_last: int) -> None:
+    """Delete all but the newest complete checkpoints."""
+    complete = sorted(path.parent for path in folder.glob(f"step-*/{COMPLETE}"))
+    for old in complete[:-keep_last]:
+        (old / COMPLETE).unlink()  # first, so that a half-deleted folder is not taken for whole
+        shutil.rmtree(old)
+
+
+def sync_tree(folder: Path) -> None:
+    """Flush every file and folder below `folder` to disk."""
+    for path in folder.rglob("*"):
+        _sync(path)
+    _sync(folder)
+
+
+def _save_optimizer(folder: Path, engine: Engine, *, writes: bool) -> None:
+    shard: dict[str, Tensor] = {}
+    count = size = 0
+    for name, tensors in read_state(engine.deepspeed, engine.zero_stage):
+        if not writes:
+            continue
+        shard |= {f"{key}/{name}": tensor for key, tensor in tensors.items()}
+        size += sum(_nbytes(tensors.values()))
+        if size >= SHARD_BYTES:
+            save_file(shard, folder / f"{count:05d}.safetensors")
+            shard, size, count = {}, 0, count + 1
+    if shard:
+        save_file(shard, folder / f"{count:05d}.safetensors")
+
+
+def _nbytes(tensors: Iterable[Tensor]) -> Iterable[int]:
+    return (tensor.numel() * tensor.element_size() for tensor in tensors)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,140 @@
+"""The `adora` command; each subcommand imports what it needs when it is called."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from adora_mm.config import RunConfig, load_config
+
+USAGE = """adora COMMAND ...
+
+  train RECIPE [key=value ...] [--resume]   train a policy; recipes by name or path
+  plan RECIPE [key=value ...]               what that would do, without doing it
+  eval ...                                  measure a model on a data folder
+  prep ...                                  make and convert data
+  check --gold G --answer A                 ask the answer checker
+  report RUN                                write a run's report.html
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit code: 0, or 2 for a mistake that one line explains."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    # Launchers put --local_rank in front of the user's own words.
+    words = [word for word in words if not word.startswith("--local_rank")]
+    if not words or words[0] in ("-h", "--help"):
+        print(USAGE, end="")
+        return 0 if words else 2
+    command = COMMANDS.get(words[0])
+    if command is None:
+        return _fail(f"no command {words[0]!r}; adora --help lists them")
+    try:
+        return command(words[1:])
+    except (ValueError, OSError) as error:
+        return _fail(" ".join(str(error).split()) or type(error).__name__)
+    except KeyboardInterrupt:
+        return _fail("interrupted", code=130)
+
+
+def _train(words: list[str]) -> int:
+    arguments = _recipe_arguments("train", words, resume=True)
+    config = load_config(arguments.recipe, arguments.overrides)
+    from adora_mm.launch import train
+
+    folder = train(config, resume=arguments.resume, make_data=lambda: _make_data(config))
+    from adora_mm import distributed
+
+    if config.logging.report and distributed.is_first():
+        from adora_mm.report import write_report
+
+        print(f"report: {write_report(folder)}")
+    return 0
+
+
+def _plan(words: list[str]) -> int:
+    arguments = _recipe_arguments("plan", words, resume=False)
+    config = load_config(arguments.recipe, arguments.overrides)
+    from adora_mm.launch import prepare
+    from adora_mm.plan import describe
+
+    _make_data(config)
+    print(describe(prepare(config).plan, config))
+    return 0
+
+
+def _recipe_arguments(command: str, words: list[str], *, resume: bool) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog=f"adora {command}")
+    parser.add_argument("recipe", help="a recipe's name or path")
+    parser.add_argument("overrides", nargs="*", metavar="key=value")
+    if resume:
+        parser.add_argument("--resume", action="store_true", help="go on with an interrupted run")
+    return parser.parse_intermixed_args(words)
+
+
+def _make_data(config: RunConfig) -> None:
+    """Fill a missing data folder with generated problems, when the recipe says how."""
+    wanted = config.data.generate
+    if wanted is None:
+        return
+    names = [config.data.train] if isinstance(config.data.train, str) else [*config.data.train]
+    names += [config.data.val] if config.data.val else []
+    folders = {Path(name.rpartition("@")[0] or name) for name in names}
+    missing = [folder for folder in folders if not (folder / "manifest.json").exists()]
+    if not missing:
+        return
+    from data_prep.synthetic import write_synthetic
+
+    for folder in missing:
+        print(f"making {sum(wanted.counts.values())} problems in {folder} ...", flush=True)
+        write_synthetic(
+            folder,
+            counts=wanted.counts,
+            seed=wanted.seed,
+            families=wanted.families or None,
+            image_px=wanted.image_px,
+        )
+
+
+def _prep(words: list[str]) -> int:
+    from data_prep.cli import main as prep_main
+
+    return prep_main(words)
+
+
+def _eval(words: list[str]) -> int:
+    from evaluation.cli import main as eval_main
+
+    return eval_main(words)
+
+
+def _check(words: list[str]) -> int:
+    from adora_mm.verify.cli import main as check_main
+
+    return check_main(words)
+
+
+def _report(words: list[str]) -> int:
+    from adora_mm.report.cli import main as report_main
+
+    return report_main(words)
+
+
+def _fail(message: str, code: int = 2) -> int:
+    print(f"adora: error: {message}", file=sys.stderr)
+    return code
+
+
+COMMANDS: dict[str, Callable[[list[str]], int]] = {
+    "train": _train,
+    "plan": _plan,
+    "eval": _eval,
+    "prep": _prep,
+    "check": _check,
+    "report": _report,
+}
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,125 @@
+"""Processes of a run: start them under any launcher, move small things between them.
+
+One process needs no launcher: the variables that `deepspeed` or `torchrun` would set are filled in.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import socket
+import sys
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+import torch
+import torch.distributed as dist
+
+COLLECTIVE_TIMEOUT = timedelta(minutes=30)
+
+
+def start(threads: int | None) -> tuple[int, int, torch.device]:
+    """Join the process group through DeepSpeed; returns rank, world size and device.
+
+    gloo on CPUs, NCCL on GPUs. Safe to call twice.
+    """
+    for key, value in {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0"}.items():
+        os.environ.setdefault(key, value)
+    os.environ.setdefault("MASTER_ADDR", "127.0.0.1")
+    os.environ.setdefault("MASTER_PORT", str(_free_port()))
+    import deepspeed
+
+    use_gpu = torch.cuda.is_available()
+    if not use_gpu:
+        # DeepSpeed would compile a shared-memory kernel for about a minute at the first start;
+        # without it the collectives take plain gloo.
+        sys.modules["deepspeed.comm.torch"].build_shm_op = lambda: None  # type: ignore[attr-defined]
+        keep_freed_memory()
+        torch.set_num_threads(threads or max(1, _cores() // int(os.environ["WORLD_SIZE"])))
+    if not deepspeed.comm.is_initialized():
+        deepspeed.init_distributed(
+            dist_backend="nccl" if use_gpu else "gloo",
+            timeout=COLLECTIVE_TIMEOUT,
+            verbose=False,
+        )
+    device = torch.device("cpu")
+    if use_gpu:
+        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        torch.cuda.set_device(device)
+    return dist.get_rank(), dist.get_world_size(), device
+
+
+def keep_freed_memory() -> None:
+    """Tell glibc to reuse large blocks instead of giving them back to the kernel.
+
+    A training step frees and takes gigabytes in large blocks; each time, every page faults again.
+    In a virtual machine that made steps 1.3 to 8 times as slow (docs/recipes.md). No-op elsewhere.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    try:
+        mallopt = ctypes.CDLL("libc.so.6").mallopt
+    except (OSError, AttributeError):
+        return  # another C library
+    trim_threshold, top_pad, mmap_max = -1, -2, -4  # M_* numbers of malloc.h
+    mallopt(mmap_max, 0)
+    mallopt(trim_threshold, 2**31 - 1)
+    mallopt(top_pad, 64 * 2**20)
+
+
+def place() -> tuple[int, int]:
+    """Rank and world size; (0, 1) when no process group was started."""
+    return (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+
+
+def gather(item: Any) -> list[Any]:
+    """Everybody's item on every rank, in rank order; for small Python objects."""
+    if place()[1] == 1:
+        return [item]
+    items: list[Any] = [None] * dist.get_world_size()
+    dist.all_gather_object(items, item)
+    return items
+
+
+def broadcast(item: Any) -> Any:
+    """Rank 0's item on every rank."""
+    if place()[1] == 1:
+        return item
+    box = [item]
+    dist.broadcast_object_list(box, src=0)
+    return box[0]
+
+
+def combine(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Metrics over all ranks: names ending in `_max` by maximum, all others by sum."""
+    combined: dict[str, float] = {}
+    for part in gather(dict(metrics)):
+        for name, value in part.items():
+            if name not in combined:
+                combined[name] = value
+            elif name.endswith("_max"):
+                combined[name] = max(combined[name], value)
+            else:
+                combined[name] += value
+    return combined
+
+
+def is_first() -> bool:
+    """Whether this rank writes files."""
+    return place()[0] == 0
+
+
+def barrier() -> None:
+    if place()[1] > 1:
+        dist.barrier()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

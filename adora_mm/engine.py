@@ -1,0 +1,269 @@
+"""The training engine: DeepSpeed around a ResponseScorer, on CPU and GPU alike.
+
+Three things of DeepSpeed are undone or taken over here, so that an update does not depend on how a
+batch is cut over micro-batches and ranks:
+- it averages gradients over ranks: the loss, already divided by global counts, is multiplied by the
+  number of ranks;
+- its gradient-accumulation counter: the boundary is set by hand at the last micro-batch;
+- its default of clipping at 1.0 when the config says nothing: the config always says something.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from adora_mm.batching import MicroBatch
+from adora_mm.config import EngineConfig, LossConfig, PolicyConfig, TrainConfig
+from adora_mm.distributed import combine
+from adora_mm.losses import LossInputs, policy_loss
+from adora_mm.models import ResponseScorer, load_policy
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+class NonFiniteError(RuntimeError):
+    """A loss or gradient that is not a number: the run must stop before it saves anything."""
+
+
+def deepspeed_config(
+    engine: EngineConfig, *, dtype: str, grad_clip: float, microbatch_rows: int
+) -> dict[str, Any]:
+    """DeepSpeed's JSON for a recipe; `engine.extra` is merged on top."""
+    zero: dict[str, Any] = {"stage": engine.zero_stage}
+    if engine.offload_optimizer:
+        zero["offload_optimizer"] = {"device": "cpu"}
+    if engine.offload_params:
+        zero["offload_param"] = {"device": "cpu"}
+    config: dict[str, Any] = {
+        "train_micro_batch_size_per_gpu": microbatch_rows,
+        "gradient_accumulation_steps": 1,
+        "gradient_clipping": grad_clip,
+        "zero_optimization": zero,
+        "zero_allow_untested_optimizer": True,
+        # The optimizer is torch's AdamW: DeepSpeed's own CPU Adam needs a compiler at start.
+        "zero_force_ds_cpu_optimizer": False,
+        "steps_per_print": 10**9,
+    }
+    if dtype == "bfloat16":
+        config["bf16"] = {"enabled": True}
+    return _merge(config, engine.extra)
+
+
+class Engine:
+    """One policy under training, and its frozen reference when the loss has a KL term.
+
+    Every rank calls every method in the same order: each of them may communicate.
+    """
+
+    def __init__(
+        self,
+        model_path: str | Path,
+        *,
+        policy: PolicyConfig,
+        train: TrainConfig,
+        engine: EngineConfig,
+        loss: LossConfig,
+        temperature: float,
+        banned_token_ids: Sequence[int],
+        max_response_tokens: int,
+        group_size: int,
+        total_updates: int,
+        device: torch.device,
+    ) -> None:
+        import deepspeed
+
+        self.loss_config = loss
+        self.train_config = train
+        self.zero_stage = engine.zero_stage
+        self.device = device
+        self.max_response_tokens = max_response_tokens
+        self.total_updates = total_updates
+        self.updates = 0
+        self._options = {"temperature": temperature, "banned_token_ids": tuple(banned_token_ids)}
+        model = load_policy(model_path, dtype=DTYPES[policy.dtype], attention=policy.attention)
+        _prepare(model, policy)
+        scorer = ResponseScorer(model, **self._options)
+        config = deepspeed_config(
+            engine,
+            dtype=policy.dtype,
+            grad_clip=train.grad_clip,
+            microbatch_rows=train.groups_per_microbatch * group_size,
+        )
+        self.deepspeed: Any = deepspeed.initialize(
+            model=scorer, optimizer=_optimizer(scorer, train), config=config
+        )[0]
+        self.reference: Any = None
+        if loss.kl_coef > 0:
+            self.reference = self._load_reference(model_path, policy, config)
+
+    @property
+    def model(self) -> Any:
+        """The HF model inside; under ZeRO-3 its parameters are partitioned."""
+        return self.deepspeed.module.model
+
+    def add_logprobs(self, batch: MicroBatch) -> MicroBatch:
+        """Fill in log-probs of the policy as it is now, and of the reference if there is one."""
+        self.deepspeed.eval()
+        with torch.no_grad():
+            old, _ = self._score(self.deepspeed, batch)
+            ref = None
+            if self.reference is not None:
+                ref, _ = self._score(self.reference, batch)
+        return replace(batch, old_logprobs_BT=old, ref_logprobs_BT=ref)
+
+    def update(self, minibatch: Sequence[MicroBatch]) -> dict[str, float]:
+        """One optimizer step on this rank's micro-batches of a minibatch; metrics over all ranks.
+
+        Raises NonFiniteError on every rank when any loss or the gradient is not finite.
+        """
+        counts = combine(
+            {
+                "tokens": sum(batch.num_tokens for batch in minibatch),
+                "sequences": sum(batch.num_sequences for batch in minibatch),
+            }
+        )
+        self.deepspeed.train()
+        learning_rate = self._set_learning_rate()
+        metrics: dict[str, float] = {}
+        for index, batch in enumerate(minibatch):
+            self.deepspeed.set_gradient_accumulation_boundary(index + 1 == len(minibatch))
+            output = policy_loss(self._loss_inputs(batch, counts), self.loss_config)
+            self.deepspeed.backward(output.loss * self.deepspeed.world_size)
+            _accumulate(metrics, output.metrics)
+            metrics["loss/total"] = metrics.get("loss/total", 0.0) + output.loss.item()
+        metrics = combine(metrics)
+        self._check_finite("loss", metrics["loss/total"])
+        grad_norm = self._step()
+        self._check_finite("gradient norm", grad_norm)
+        self.updates += 1
+        return metrics | {"optim/grad_norm": grad_norm, "optim/lr": learning_rate}
+
+    def named_weights(self) -> Iterator[tuple[str, Tensor]]:
+        """Every parameter under its HF name, whole, one at a time (gathered under ZeRO-3)."""
+        import deepspeed
+
+        for name, parameter in self.model.named_parameters():
+            with deepspeed.zero.GatheredParameters([parameter], enabled=self.zero_stage == 3):
+                yield name, parameter.detach()
+
+    def learning_rate(self, update: int) -> float:
+        """Linear warm-up, then constant or cosine, for the given optimizer step."""
+        config = self.train_config
+        if update < config.warmup_steps:
+            return config.learning_rate * (update + 1) / config.warmup_steps
+        if config.schedule == "constant":
+            return config.learning_rate
+        span = max(1, self.total_updates - config.warmup_steps)
+        progress = min(1.0, (update - config.warmup_steps) / span)
+        share = 0.5 * (1 + math.cos(math.pi * progress))
+        return config.learning_rate * (config.min_lr_ratio + (1 - config.min_lr_ratio) * share)
+
+    def _score(self, module: Any, batch: MicroBatch) -> tuple[Tensor, Tensor]:
+        scored: tuple[Tensor, Tensor] = module(
+            prompts=batch.prompts.to(self.device),
+            response_ids_BT=batch.response_ids_BT.to(self.device),
+            response_mask_BT=batch.response_mask_BT.to(self.device),
+            prompt_of_row=batch.prompt_of_row,
+            max_response_tokens=self.max_response_tokens,
+        )
+        return scored
+
+    def _loss_inputs(self, batch: MicroBatch, counts: dict[str, float]) -> LossInputs:
+        assert batch.old_logprobs_BT is not None, "add_logprobs comes before update"
+        logprobs_BT, entropy_BT = self._score(self.deepspeed, batch)
+        return LossInputs(
+            logprobs_BT=logprobs_BT,
+            old_logprobs_BT=batch.old_logprobs_BT,
+            ref_logprobs_BT=batch.ref_logprobs_BT,
+            rollout_logprobs_BT=batch.rollout_logprobs_BT.to(self.device),
+            advantages_B=batch.advantages_B.to(self.device),
+            mask_BT=batch.loss_mask_BT.to(self.device),
+            entropy_BT=entropy_BT,
+            num_tokens=counts["tokens"],
+            num_sequences=counts["sequences"],
+        )
+
+    def _set_learning_rate(self) -> float:
+        rate = self.learning_rate(self.updates)
+        for group in self.deepspeed.optimizer.param_groups:
+            group["lr"] = rate
+        return rate
+
+    def _step(self) -> float:
+        """Take the optimizer step; returns the gradient's norm before clipping."""
+        norm = None
+        if self.zero_stage == 0 and self.deepspeed.get_global_grad_norm() is None:
+            # The plain optimizer of stage 0 keeps no norm; its gradients are all here.
+            grads = [p.grad for p in self.model.parameters() if p.grad is not None]
+            norm = float(nn.utils.get_total_norm(grads))
+        self.deepspeed.step()
+        return float(self.deepspeed.get_global_grad_norm()) if norm is None else norm
+
+    def _check_finite(self, what: str, value: float) -> None:
+        if not math.isfinite(value):
+            raise NonFiniteError(
+                f"{what} of optimizer step {self.updates + 1} is {value}; nothing was saved after "
+                "it. Resume from the last checkpoint with a lower train.learning_rate"
+            )
+
+    def _load_reference(
+        self, model_path: str | Path, policy: PolicyConfig, config: dict[str, Any]
+    ) -> Any:
+        """A frozen copy of the starting policy; partitioned like the policy under ZeRO-3."""
+        model = load_policy(model_path, dtype=DTYPES[policy.dtype], attention=policy.attention)
+        scorer = ResponseScorer(model, **self._options).requires_grad_(False).eval()
+        if self.zero_stage != 3:
+            return scorer.to(self.device)
+        import deepspeed
+
+        return deepspeed.initialize(model=scorer, config=config)[0].eval()
+
+
+def _prepare(model: Any, policy: PolicyConfig) -> None:
+    if policy.gradient_checkpointing:
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    if policy.freeze_vision:
+        if getattr(model.model, "visual", None) is None:
+            raise ValueError("policy.freeze_vision=true, but this model has no vision tower")
+        model.model.visual.requires_grad_(False)
+
+
+def _optimizer(module: nn.Module, train: TrainConfig) -> torch.optim.Optimizer:
+    """AdamW; weight decay on matrices only, as transformers' and OpenRLHF's trainers do."""
+    trained = [p for p in module.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in trained if p.dim() > 1], "weight_decay": train.weight_decay},
+        {"params": [p for p in trained if p.dim() <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(
+        [group for group in groups if group["params"]],
+        lr=train.learning_rate,
+        betas=train.betas,
+        eps=train.adam_eps,
+    )
+
+
+def _accumulate(metrics: dict[str, float], new: dict[str, Tensor]) -> None:
+    for name, value in new.items():
+        number = float(value.detach())
+        old = metrics.get(name)
+        if old is None:
+            metrics[name] = number
+        else:
+            metrics[name] = max(old, number) if name.endswith("_max") else old + number
+
+
+def _merge(base: dict[str, Any], extra: Any) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in extra.items():
+        old = merged.get(key)
+        both = isinstance(old, dict) and isinstance(value, dict)
+        merged[key] = _merge(old, value) if both else value
+    return merged

@@ -1,0 +1,209 @@
+"""Assembles a run from its recipe and runs it: the same on one process and on many."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from adora_mm import distributed
+from adora_mm.config import RunConfig
+from adora_mm.data import fingerprint
+from adora_mm.engine import DTYPES, Engine
+from adora_mm.metrics.console import ConsoleLog
+from adora_mm.plan import Plan, describe, make_plan
+from adora_mm.processor import Processor
+from adora_mm.recorder import Recorder
+from adora_mm.rollout import RolloutBackend, build_backend
+from adora_mm.run_folder import RunFolder, check_disk, git_revision, versions
+from adora_mm.trainer import Trainer
+from adora_mm.training_data import RunProblems, load_run_problems
+from adora_mm.verify import CheckerPool
+
+EMBEDDED_POLICY = Path(__file__).parent / "assets" / "tiny_qwen2_5_vl"
+
+T = TypeVar("T")
+
+
+class RunError(ValueError):
+    """A run that cannot start; raised on every rank with the first rank's message."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """What a run works with, before any weight is loaded."""
+
+    processor: Processor
+    problems: RunProblems
+    plan: Plan
+    policy_path: Path | str
+
+
+def policy_path(path: str) -> Path | str:
+    """The folder or hub name of a recipe's `policy.path`."""
+    return EMBEDDED_POLICY if path == "embedded" else path
+
+
+def prepare(config: RunConfig) -> Setting:
+    """Load processor and problems and check both; writes nothing. Raises ValueError."""
+    path = policy_path(config.policy.path)
+    processor = Processor(
+        path,
+        system_prompt=config.data.system_prompt,
+        min_pixels=config.data.min_pixels,
+        max_pixels=config.data.max_pixels,
+        max_prompt_tokens=config.data.max_prompt_tokens,
+        max_image_megapixels=config.data.max_image_megapixels,
+    )
+    problems = load_run_problems(config.data, processor, seed=config.seed)
+    plan = make_plan(config, len(problems.train))
+    return Setting(processor=processor, problems=problems, plan=plan, policy_path=path)
+
+
+def train(config: RunConfig, *, resume: bool, make_data: Callable[[], None]) -> Path:
+    """Run a recipe to its end; returns the run's folder.
+
+    `make_data` fills missing data folders and is called on rank 0 alone. Raises ValueError for
+    anything the user can mend, before the run folder is touched where possible.
+    """
+    rank, world_size, device = distributed.start(config.engine.threads)
+    first = rank == 0
+    folder = RunFolder(Path(config.run_dir) / config.name)
+    _on_first(make_data)
+    setting = prepare(config)
+    checkpoint = _on_first(lambda: folder.open(config, resume=resume))
+    console = ConsoleLog(enabled=first, total_steps=setting.plan.total_steps)
+    started = time.monotonic()
+    pool = CheckerPool(config.checker.workers, config.checker.timeout_s, config.checker.memory_mb)
+    backend = _backend(config, setting, device)
+    recorder = None
+    try:
+        engine = _engine(config, setting, device)
+        num_parameters = sum(_numel(p) for p in engine.model.parameters())
+        _on_first(lambda: check_disk(folder.path, _checkpoint_bytes(config, num_parameters)))
+        if first:
+            _announce(config, setting, folder, console, world_size, num_parameters)
+            after = None
+            if checkpoint is not None or resume:
+                after = int(checkpoint.name.removeprefix("step-")) if checkpoint else -1
+            recorder = Recorder(folder, config.logging, console, after_step=after)
+        trainer = Trainer(
+            config, setting.plan, folder, recorder, setting.problems, setting.processor,
+            backend, engine, pool,
+        )  # fmt: skip
+        if checkpoint is not None:
+            console.say(f"resuming after {checkpoint.name}")
+            trainer.resume(checkpoint)
+        trainer.run()
+        _finish(folder, recorder, console, started)
+    except BaseException:
+        if first and folder.info:
+            folder.update_info(status="stopped")
+        raise
+    finally:
+        pool.close()
+        backend.close()
+        if recorder is not None:
+            recorder.close()
+        folder.close()
+    return folder.path
+
+
+def _engine(config: RunConfig, setting: Setting, device: Any) -> Engine:
+    return Engine(
+        setting.policy_path,
+        policy=config.policy,
+        train=config.train,
+        engine=config.engine,
+        loss=config.loss,
+        temperature=config.rollout.temperature,
+        banned_token_ids=setting.processor.banned_token_ids,
+        max_response_tokens=config.rollout.max_new_tokens,
+        group_size=config.rollout.group_size,
+        total_updates=setting.plan.total_updates,
+        device=device,
+    )
+
+
+def _backend(config: RunConfig, setting: Setting, device: Any) -> RolloutBackend:
+    return build_backend(
+        config.rollout.backend,
+        str(setting.policy_path),
+        setting.processor,
+        dtype=DTYPES[config.policy.dtype],
+        device=device,
+        max_rows=config.rollout.max_rows,
+    )
+
+
+def _announce(
+    config: RunConfig,
+    setting: Setting,
+    folder: RunFolder,
+    console: ConsoleLog,
+    world_size: int,
+    num_parameters: int,
+) -> None:
+    """Say what will happen, and write run.json."""
+    problems = setting.problems
+    console.say(f"{config.name}: {folder.path}")
+    console.say(describe(setting.plan, config, num_parameters))
+    for line in problems.dropped[:5]:
+        console.say(f"dropped: {line}")
+    if problems.dropped:
+        console.say(f"{len(problems.dropped)} problems dropped (data.on_bad=drop)")
+    sets = {"train": (config.data.train, problems.train), "val": (config.data.val, problems.val)}
+    folder.update_info(
+        name=config.name,
+        status="running",
+        seed=config.seed,
+        versions=versions(),
+        git_revision=git_revision(),
+        data={
+            name: {"path": path, "count": len(part), "fingerprint": fingerprint(part)}
+            for name, (path, part) in sets.items()
+            if part
+        },
+        dropped=len(problems.dropped),
+        policy={"path": config.policy.path, "num_parameters": num_parameters},
+        world_size=world_size,
+        started=folder.info.get("started", time.strftime("%Y-%m-%dT%H:%M:%S%z")),
+    )
+
+
+def _finish(
+    folder: RunFolder, recorder: Recorder | None, console: ConsoleLog, started: float
+) -> None:
+    if recorder is None:
+        return
+    minutes = (time.monotonic() - started) / 60 + folder.info.get("minutes", 0.0)
+    folder.update_info(status="finished", minutes=round(minutes, 2))
+    console.final_table(recorder.evaluations)
+    console.say(f"finished in {minutes:.1f} minutes: {folder.path}")
+
+
+def _on_first(action: Callable[[], T]) -> T:
+    """Rank 0's result on every rank; its ValueError or OSError is raised on every rank."""
+    outcome: tuple[bool, Any] = (True, None)
+    if distributed.is_first():
+        try:
+            outcome = (True, action())
+        except (ValueError, OSError) as error:
+            outcome = (False, str(error))
+    worked, value = distributed.broadcast(outcome)
+    if not worked:
+        raise RunError(value)
+    return value  # type: ignore[no-any-return]
+
+
+def _numel(parameter: Any) -> int:
+    """Elements of a parameter, also of one that ZeRO-3 has partitioned."""
+    return int(parameter.ds_numel if hasattr(parameter, "ds_numel") else parameter.numel())
+
+
+def _checkpoint_bytes(config: RunConfig, num_parameters: int) -> int:
+    """Room for the checkpoints that stay plus the one being written: weights, master, moments."""
+    width = 2 if config.policy.dtype == "bfloat16" else 4
+    return (config.checkpoint.keep_last + 1) * num_parameters * (width + 12)

@@ -1,0 +1,1 @@
+"""What a run writes down: JSONL always, TensorBoard when installed, the console for people."""

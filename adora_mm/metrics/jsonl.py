@@ -1,0 +1,57 @@
+"""Append-only JSON lines: a row is on disk when `write` returns, and a resumed run cuts the tail."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+class JsonlWriter:
+    """Rows of one file, each with a `step`."""
+
+    def __init__(self, path: Path, *, keep_until_step: int | None = None) -> None:
+        """Open for appending; `keep_until_step` drops later rows and a half-written last line."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if keep_until_step is not None and path.exists():
+            _truncate(path, keep_until_step)
+        self._file = path.open("a", encoding="utf-8")
+
+    def write(self, row: Mapping[str, Any]) -> None:
+        """Append a row; NaN and infinities become null, since JSON has no word for them."""
+        self._file.write(json.dumps(_plain(row), ensure_ascii=False, allow_nan=False) + "\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def _truncate(path: Path, last_step: int) -> None:
+    kept = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            row = json.loads(line)
+        except ValueError:
+            break  # a line that was being written when the run was killed
+        if row["step"] <= last_step:
+            kept.append(line)
+    partial = path.with_name(f".{path.name}.partial")
+    with partial.open("w", encoding="utf-8") as file:
+        file.writelines(line + "\n" for line in kept)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, path)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value

@@ -1,0 +1,142 @@
+"""The folder of one run: created once, refused to a second run, continued on request.
+
+    config.yaml  run.json  metrics.jsonl  timings.jsonl  evals.jsonl
+    samples/train.jsonl  samples/eval.jsonl  tensorboard/  checkpoints/  policy/  report.html
+"""
+
+from __future__ import annotations
+
+import fcntl
+import importlib.metadata
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+from adora_mm import __version__
+from adora_mm.checkpoint import latest_checkpoint
+from adora_mm.config import RunConfig, dump_config
+
+PACKAGES = ("torch", "transformers", "deepspeed", "numpy", "pillow", "sympy")
+
+
+class RunFolderError(ValueError):
+    """A run folder that cannot be used as asked."""
+
+
+class RunFolder:
+    """Paths of a run, its lock and its `run.json`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.checkpoints = path / "checkpoints"
+        self.policy = path / "policy"
+        self._lock: TextIO | None = None
+        self._info: dict[str, Any] = {}
+
+    def open(self, config: RunConfig, *, resume: bool) -> Path | None:
+        """Create the folder, or continue it; returns the checkpoint to resume from.
+
+        Raises RunFolderError when another run is there (without `resume`), when another process
+        holds the folder, or when the recipe differs from the one that is being resumed.
+        """
+        started = (self.path / "run.json").exists()
+        if started and not resume:
+            raise RunFolderError(
+                f"{self.path} already holds a run; add --resume to go on with it, or choose "
+                "another name=... (or delete the folder)"
+            )
+        self.path.mkdir(parents=True, exist_ok=True)
+        self._take_lock()
+        if not started:
+            write_atomically(self.path / "config.yaml", dump_config(config))
+            return None
+        self._compare(config)
+        self._info = json.loads((self.path / "run.json").read_text("utf-8"))
+        return latest_checkpoint(self.checkpoints)
+
+    def update_info(self, **values: Any) -> None:
+        """Merge values into run.json."""
+        self._info |= values
+        write_atomically(self.path / "run.json", json.dumps(self._info, indent=1) + "\n")
+
+    @property
+    def info(self) -> Mapping[str, Any]:
+        return self._info
+
+    def close(self) -> None:
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def _take_lock(self) -> None:
+        lock = (self.path / ".lock").open("w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            raise RunFolderError(
+                f"{self.path} is in use by another process; wait for it or choose another name=..."
+            ) from None
+        self._lock = lock
+
+    def _compare(self, config: RunConfig) -> None:
+        old = (self.path / "config.yaml").read_text("utf-8")
+        if old == dump_config(config):
+            return
+        changed = _first_difference(old, dump_config(config))
+        raise RunFolderError(
+            f"{self.path} was started with another recipe (differs at `{changed}`); resume with "
+            "the same one, or choose another name=..."
+        )
+
+
+def check_disk(path: Path, needed_bytes: int) -> None:
+    """Raise RunFolderError when the disk below `path` has less than `needed_bytes` free."""
+    existing = next(p for p in (path, *path.absolute().parents) if p.exists())
+    free = shutil.disk_usage(existing).free
+    if free < needed_bytes:
+        raise RunFolderError(
+            f"{path}: {free / 1e9:.1f} GB free, but the run's checkpoints need about "
+            f"{needed_bytes / 1e9:.1f} GB; free some, lower checkpoint.keep_last, or set run_dir=..."
+        )
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a small file so that a reader sees the old or the new content, never half of it."""
+    partial = path.with_name(f".{path.name}.partial")
+    with partial.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, path)
+
+
+def versions() -> dict[str, str]:
+    """Versions of this package and of those that change numbers."""
+    found = {name: importlib.metadata.version(name) for name in PACKAGES}
+    return {"adora-mm": __version__, **found}
+
+
+def git_revision() -> str | None:
+    """The commit of the source tree, if the package runs from one."""
+    root = Path(__file__).resolve().parents[1]
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(root), "rev-parse", "HEAD"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None
+
+
+def _first_difference(old: str, new: str) -> str:
+    pairs = zip(old.splitlines() + [""], new.splitlines() + [""], strict=False)
+    return next((b.strip() or a.strip() for a, b in pairs if a != b), "")

@@ -1,0 +1,209 @@
+"""The training loop, on one page: collect, advantages, update, sync, evaluate, record, checkpoint.
+
+Every rank runs this same loop. Rollouts are the rank's own share of the step's prompts; what must
+agree over ranks (advantages, token counts, metrics) is gathered where it is needed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from adora_mm import distributed
+from adora_mm.advantages import record_moves
+from adora_mm.batching import rank_share, split_minibatches
+from adora_mm.checkpoint import (
+    checkpoint_path,
+    load_checkpoint,
+    prune_checkpoints,
+    save_checkpoint,
+)
+from adora_mm.collect import Collected, collect_groups
+from adora_mm.config import RunConfig
+from adora_mm.data import ProblemSampler
+from adora_mm.engine import Engine
+from adora_mm.plan import Plan
+from adora_mm.processor import Processor
+from adora_mm.recorder import Recorder
+from adora_mm.rollout import RolloutBackend, Sampling
+from adora_mm.run_folder import RunFolder
+from adora_mm.step import advantages_of, gather_facts, rollout_metrics, train_groups
+from adora_mm.training_data import RunProblems
+from adora_mm.types import Problem
+from adora_mm.validation import evaluate
+from adora_mm.verify import CheckerPool
+
+EVALUATION_SEED = 1_000_003  # keeps evaluation samples apart from every training step's
+
+
+class Trainer:
+    """One run from its first or its resumed step to its last."""
+
+    def __init__(
+        self,
+        config: RunConfig,
+        plan: Plan,
+        folder: RunFolder,
+        recorder: Recorder | None,
+        problems: RunProblems,
+        processor: Processor,
+        backend: RolloutBackend,
+        engine: Engine,
+        pool: CheckerPool,
+    ) -> None:
+        self.config, self.plan, self.folder, self.recorder = config, plan, folder, recorder
+        self.problems, self.processor = problems, processor
+        self.backend, self.engine, self.pool = backend, engine, pool
+        self.sampler = ProblemSampler(
+            problems.train, config.rollout.prompts_per_step, seed=config.seed
+        )
+        self.last_seen: dict[str, bool] = {}
+        self.first_step = 1
+        rank, world_size = distributed.place()
+        self.share = rank_share(
+            config.rollout.prompts_per_step,
+            config.train.prompts_per_minibatch,
+            rank=rank,
+            world_size=world_size,
+        )
+
+    def resume(self, checkpoint: Any) -> None:
+        """Restore everything that the next step depends on."""
+        state = load_checkpoint(checkpoint, self.engine)
+        self.sampler.load_state(state["sampler"])
+        self.last_seen = dict(state["last_seen"])
+        self.first_step = state["step"] + 1
+        self.backend.update_weights(self.engine.named_weights(), version=state["step"])
+
+    def run(self) -> None:
+        config, total = self.config, self.plan.total_steps
+        if self.first_step == 1:
+            self.evaluate(0)
+        for step in range(self.first_step, total + 1):
+            clock = _Clock()
+            problems = self.sampler.next_batch()
+            collected = self.collect(step, problems)
+            clock.add(rollout=collected.rollout_s, reward=collected.reward_s)
+
+            facts_PG = gather_facts(collected.groups, self.share, config.reward)
+            result = advantages_of(facts_PG, config.advantage, step=step - 1, seed=config.seed)
+            groups = train_groups(collected, self.share, result, config.loss)
+            minibatches = split_minibatches(
+                groups,
+                num_minibatches=self.plan.updates_per_step,
+                groups_per_microbatch=config.train.groups_per_microbatch,
+                pad=self.processor.pad_token_id,
+            )
+            with clock.phase("logprobs"):
+                minibatches = [
+                    [self.engine.add_logprobs(batch) for batch in minibatch]
+                    for minibatch in minibatches
+                ]
+            with clock.phase("update"):
+                updates = [self.engine.update(minibatch) for minibatch in minibatches]
+            with clock.phase("sync"):
+                self.backend.update_weights(self.engine.named_weights(), version=step)
+
+            self.last_seen, moves = record_moves(
+                self.last_seen, [problem.id for problem in problems], result.tas_P.tolist()
+            )
+            metrics = rollout_metrics(facts_PG) | result.metrics | moves | mean_metrics(updates)
+            metrics["data/epoch"] = self.sampler.epoch
+            if self.recorder is not None:
+                self.recorder.train_samples(step, collected.groups, self.share, result)
+                self.recorder.step(step, metrics, clock.times())
+            if step == total or _due(step, config.evaluation.every_steps):
+                self.evaluate(step)
+            if step == total or _due(step, config.checkpoint.every_steps):
+                self.save(step)
+
+    def collect(self, step: int, problems: Sequence[Problem]) -> Collected:
+        """This rank's share of the step's rollouts."""
+        rollout = self.config.rollout
+        sampling = Sampling(
+            num_completions=rollout.group_size,
+            max_new_tokens=rollout.max_new_tokens,
+            temperature=rollout.temperature,
+            top_p=rollout.top_p,
+            seed=self.config.seed * 1_000_000 + step,
+        )
+        self.backend.wake()
+        collected = collect_groups(
+            self.backend,
+            self.processor,
+            self.pool,
+            [problems[index] for index in self.share],
+            sampling,
+            self.config.reward,
+        )
+        self.backend.sleep()
+        return collected
+
+    def evaluate(self, step: int) -> None:
+        if not self.problems.val:
+            return
+        self.backend.wake()
+        outcomes = evaluate(
+            self.backend,
+            self.processor,
+            self.pool,
+            self.problems.val,
+            self.config.evaluation,
+            name="val",
+            step=step,
+            max_new_tokens=self.config.rollout.max_new_tokens,
+            seed=EVALUATION_SEED,
+        )
+        self.backend.sleep()
+        if self.recorder is not None:
+            self.recorder.evaluation(outcomes)
+
+    def save(self, step: int) -> None:
+        state = {"step": step, "sampler": self.sampler.state(), "last_seen": self.last_seen}
+        folder = self.folder.checkpoints
+        save_checkpoint(checkpoint_path(folder, step), self.engine, self.processor, state)
+        if distributed.is_first():
+            prune_checkpoints(folder, keep_last=self.config.checkpoint.keep_last)
+
+
+def mean_metrics(updates: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Over the optimizer steps of a rollout batch: maxima of `_max` names, means of the others."""
+    merged: dict[str, float] = {}
+    for name in updates[0]:
+        values = [update[name] for update in updates]
+        merged[name] = max(values) if name.endswith("_max") else sum(values) / len(values)
+    return merged
+
+
+def _due(step: int, every: int) -> bool:
+    return every > 0 and step % every == 0
+
+
+class _Clock:
+    """Seconds of each phase of a step."""
+
+    def __init__(self) -> None:
+        self._started = time.monotonic()
+        self._seconds: dict[str, float] = {}
+
+    def add(self, **seconds: float) -> None:
+        self._seconds |= seconds
+
+    def phase(self, name: str) -> _Phase:
+        return _Phase(self._seconds, name)
+
+    def times(self) -> dict[str, float]:
+        times = {f"time/{name}_s": round(value, 4) for name, value in self._seconds.items()}
+        return times | {"time/step_s": round(time.monotonic() - self._started, 4)}
+
+
+class _Phase:
+    def __init__(self, seconds: dict[str, float], name: str) -> None:
+        self._seconds, self._name = seconds, name
+
+    def __enter__(self) -> None:
+        self._started = time.monotonic()
+
+    def __exit__(self, *_: object) -> None:
+        self._seconds[self._name] = time.monotonic() - self._started

@@ -1,0 +1,87 @@
+"""The problems of a run: loaded, and checked before step 1 for what would stop it at step 1,000."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from adora_mm.config import DataConfig
+from adora_mm.data import check_images, load_problems, mix
+from adora_mm.processor import Processor
+from adora_mm.prompts import PromptError
+from adora_mm.types import Problem
+
+
+class DataError(ValueError):
+    """Problems that a run cannot use."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunProblems:
+    """Training and held-out problems that passed the checks."""
+
+    train: tuple[Problem, ...]
+    val: tuple[Problem, ...]
+    dropped: tuple[str, ...]
+    """One line for each problem that was left out (`data.on_bad=drop`)."""
+
+
+def load_run_problems(config: DataConfig, processor: Processor, *, seed: int) -> RunProblems:
+    """Load both sets and check every image and prompt.
+
+    Raises DataError when a problem cannot be used and `on_bad` is `fail`, when nothing is left, or
+    when a held-out problem is also trained on.
+    """
+    folders = (config.train,) if isinstance(config.train, str) else config.train
+    parts = [load_problems(folder) for folder in folders]
+    train: Sequence[Problem] = parts[0] if len(parts) == 1 else mix(parts, seed=seed)
+    val: Sequence[Problem] = load_problems(config.val) if config.val else ()
+    train, val = train[: config.train_limit], val[: config.val_limit]
+    _refuse_overlap(train, val)
+    bad = find_unusable([*train, *val], processor, config)
+    if bad and config.on_bad == "fail":
+        first = next(iter(bad.values()))
+        raise DataError(
+            f"{len(bad)} of {len(train) + len(val)} problems cannot be used; first: {first}. "
+            "Mend the data, or leave them out with data.on_bad=drop"
+        )
+    kept = RunProblems(
+        train=tuple(p for p in train if (p.id, p.question) not in bad),
+        val=tuple(p for p in val if (p.id, p.question) not in bad),
+        dropped=tuple(bad.values()),
+    )
+    for name, problems, wanted in (("train", kept.train, train), ("val", kept.val, val)):
+        if wanted and not problems:
+            raise DataError(f"data.{name}: no usable problem is left; first fault: {min(bad.values())}")
+    return kept
+
+
+def find_unusable(
+    problems: Sequence[Problem], processor: Processor, config: DataConfig
+) -> dict[tuple[str, str], str]:
+    """(id, question) of each problem with a bad image or an over-long prompt, and why."""
+    bad = {
+        (problem.id, problem.question): reason
+        for problem, reason in check_images(
+            problems, max_megapixels=config.max_image_megapixels
+        )
+    }
+    for problem in problems:
+        if (problem.id, problem.question) in bad:
+            continue
+        try:
+            processor.check_length(problem)
+        except PromptError as error:
+            bad[problem.id, problem.question] = str(error)
+    return bad
+
+
+def _refuse_overlap(train: Sequence[Problem], val: Sequence[Problem]) -> None:
+    """Same text, same pictures: the same problem, whatever its id."""
+    seen = {(p.question, p.answer, p.images) for p in train}
+    shared = [p for p in val if (p.question, p.answer, p.images) in seen]
+    if shared:
+        raise DataError(
+            f"data.val: {len(shared)} of its {len(val)} problems are also trained on, first "
+            f"{shared[0].id}; give another split, for instance folder@val"
+        )

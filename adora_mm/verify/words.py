@@ -1,0 +1,115 @@
+"""Answers in words: spelled-out numbers, names of nothing, and nouns that add nothing."""
+
+from __future__ import annotations
+
+import re
+
+from adora_mm.verify.syntax import Node, number
+
+_UNITS = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+]
+_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+_SMALL = {word: value for value, word in enumerate(_UNITS)} | {
+    word: 10 * k for k, word in enumerate(_TENS, 2)
+}
+_PARTS = {
+    "half": 2,
+    "third": 3,
+    "thirds": 3,
+    "quarter": 4,
+    "quarters": 4,
+    "fourth": 4,
+    "fifth": 5,
+    "fifths": 5,
+}
+_NOTHING = frozenset({
+    "no solution", "no solutions", "no real solution", "no real solutions", "there is no solution",
+    "there are no solutions", "empty set", "none", "\\emptyset", "emptyset",
+})  # fmt: skip
+_GENERIC = frozenset(
+    {
+        "triangle",
+        "angle",
+        "quadrilateral",
+        "function",
+        "direction",
+        "number",
+        "option",
+        "shape",
+        "segment",
+        "line",
+    }
+)
+_SHAPES = re.compile(r"\b(?:triangle|angle|overline|segment|line|side)\b")
+
+
+def number_in_words(text: str) -> Node | None:
+    """`forty-five`, `one half`, `two hundred five` as a number; None for other words."""
+    words = text.replace("-", " ").split()
+    if not words or len(words) > 6:
+        return None
+    if len(words) == 2 and words[0] in _SMALL and words[1] in _PARTS:
+        return Node("div", (number(_SMALL[words[0]]), number(_PARTS[words[1]])))
+    total, current = 0, None
+    for word in words:
+        if word in _SMALL:
+            value = _SMALL[word]
+            if (
+                current is not None
+                and (current % 10 or value > 9 or not current % 100)
+                and current % 100
+            ):
+                return None
+            current = (current or 0) + value
+        elif word in ("hundred", "thousand") and current is not None and current > 0:
+            scale = 100 if word == "hundred" else 1000
+            current *= scale
+            if scale == 1000:
+                total, current = total + current, 0
+        else:
+            return None
+    return number(total + (current or 0))
+
+
+def means_nothing(text: str) -> bool:
+    """`no solution` and its kin: the empty set."""
+    return text in _NOTHING
+
+
+def same_words(gold: str, other: str) -> bool:
+    """Folded words that say the same: equal, or apart from a generic noun or shape word on one side."""
+    if gold == other:
+        return True
+    if means_nothing(gold) and means_nothing(other):
+        return True
+    left, right = gold.split(), other.split()
+    for longer, shorter in ((left, right), (right, left)):
+        if (
+            len(longer) == len(shorter) + 1
+            and shorter
+            and longer[-1] in _GENERIC
+            and longer[:-1] == shorter
+        ):
+            return shorter[-1] not in _GENERIC
+    bare = [_SHAPES.sub("", side).split() for side in (gold, other)]
+    return bare[0] == bare[1] != [] and (bare[0] == left or bare[1] == right)
