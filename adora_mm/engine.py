@@ -130,7 +130,7 @@ class Engine:
             }
         )
         self.deepspeed.train()
-        learning_rate = self._set_learning_rate()
+        rate = self._set_learning_rate()
         metrics: dict[str, float] = {}
         for index, batch in enumerate(minibatch):
             self.deepspeed.set_gradient_accumulation_boundary(index + 1 == len(minibatch))
@@ -143,7 +143,7 @@ class Engine:
         grad_norm = self._step()
         self._check_finite("gradient norm", grad_norm)
         self.updates += 1
-        return metrics | {"optim/grad_norm": grad_norm, "optim/lr": learning_rate}
+        return metrics | {"optim/grad_norm": grad_norm, "optim/lr": rate}
 
     def named_weights(self) -> Iterator[tuple[str, Tensor]]:
         """Every parameter under its HF name, whole, one at a time (gathered under ZeRO-3)."""
@@ -152,18 +152,6 @@ class Engine:
         for name, parameter in self.model.named_parameters():
             with deepspeed.zero.GatheredParameters([parameter], enabled=self.zero_stage == 3):
                 yield name, parameter.detach()
-
-    def learning_rate(self, update: int) -> float:
-        """Linear warm-up, then constant or cosine, for the given optimizer step."""
-        config = self.train_config
-        if update < config.warmup_steps:
-            return config.learning_rate * (update + 1) / config.warmup_steps
-        if config.schedule == "constant":
-            return config.learning_rate
-        span = max(1, self.total_updates - config.warmup_steps)
-        progress = min(1.0, (update - config.warmup_steps) / span)
-        share = 0.5 * (1 + math.cos(math.pi * progress))
-        return config.learning_rate * (config.min_lr_ratio + (1 - config.min_lr_ratio) * share)
 
     def _score(self, module: Any, batch: MicroBatch) -> tuple[Tensor, Tensor]:
         scored: tuple[Tensor, Tensor] = module(
@@ -191,7 +179,7 @@ class Engine:
         )
 
     def _set_learning_rate(self) -> float:
-        rate = self.learning_rate(self.updates)
+        rate = learning_rate(self.train_config, self.updates, total_updates=self.total_updates)
         for group in self.deepspeed.optimizer.param_groups:
             group["lr"] = rate
         return rate
@@ -223,7 +211,21 @@ class Engine:
             return scorer.to(self.device)
         import deepspeed
 
-        return deepspeed.initialize(model=scorer, config=config)[0].eval()
+        reference = deepspeed.initialize(model=scorer, config=config)[0]
+        reference.eval()
+        return reference
+
+
+def learning_rate(train: TrainConfig, update: int, *, total_updates: int) -> float:
+    """Learning rate of an optimizer step (from 0): linear warm-up, then constant or cosine."""
+    if update < train.warmup_steps:
+        return train.learning_rate * (update + 1) / train.warmup_steps
+    if train.schedule == "constant":
+        return train.learning_rate
+    span = max(1, total_updates - train.warmup_steps)
+    progress = min(1.0, (update - train.warmup_steps) / span)
+    share = 0.5 * (1 + math.cos(math.pi * progress))
+    return train.learning_rate * (train.min_lr_ratio + (1 - train.min_lr_ratio) * share)
 
 
 def _prepare(model: Any, policy: PolicyConfig) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
+
+from transformers.utils import logging as transformers_logging
 
 from adora_mm import distributed
 from adora_mm.config import RunConfig
@@ -68,6 +71,7 @@ def train(config: RunConfig, *, resume: bool, make_data: Callable[[], None]) -> 
     `make_data` fills missing data folders and is called on rank 0 alone. Raises ValueError for
     anything the user can mend, before the run folder is touched where possible.
     """
+    _quiet_libraries()
     rank, world_size, device = distributed.start(config.engine.threads)
     first = rank == 0
     folder = RunFolder(Path(config.run_dir) / config.name)
@@ -109,6 +113,12 @@ def train(config: RunConfig, *, resume: bool, make_data: Callable[[], None]) -> 
             recorder.close()
         folder.close()
     return folder.path
+
+
+def _quiet_libraries() -> None:
+    """Keep the console for the run: no progress bars of loading, DeepSpeed's errors only."""
+    transformers_logging.disable_progress_bar()
+    logging.getLogger("DeepSpeed").setLevel(logging.ERROR)
 
 
 def _engine(config: RunConfig, setting: Setting, device: Any) -> Engine:

@@ -28,6 +28,8 @@ def read_state(engine: Any, stage: int) -> Iterator[tuple[str, dict[str, Tensor]
     """
     from deepspeed.utils import safe_get_full_fp32_param, safe_get_full_optimizer_state
 
+    if stage in (1, 2):
+        _link_moments(engine.optimizer)
     for name, parameter in _trained(engine):
         if stage == 0:
             state = engine.optimizer.state.get(parameter, {})
@@ -61,6 +63,16 @@ def _fresh(like: Tensor, updates: int) -> dict[str, Tensor]:
     return {"step": torch.tensor(float(updates)), **moments}
 
 
+def _link_moments(zero: Any) -> None:
+    """Let parameters find their slices of the flat moments.
+
+    DeepSpeed does this once, after the first group's step: with two groups (here: with and without
+    weight decay) the second is then linked to nothing, for good.
+    """
+    zero._hp_optimizer_states_linked = False
+    zero._lazy_init_hp_params_optimizer_state()
+
+
 @torch.no_grad()
 def _write_plain(engine: Any, lookup: Callable[[str, str], Tensor], updates: int) -> None:
     for name, parameter in _trained(engine):
@@ -78,7 +90,7 @@ def _write_flat(engine: Any, lookup: Callable[[str, str], Tensor], updates: int)
     zero = engine.optimizer
     for flat in zero.single_partition_of_fp32_groups:
         zero.optimizer.state[flat] = _fresh(flat, updates)
-    zero._lazy_init_hp_params_optimizer_state()
+    _link_moments(zero)
     for name, parameter in _trained(engine):
         master = lookup(name, "fp32").to(parameter.device)
         parameter.copy_(master)

@@ -29,12 +29,17 @@ class PromptError(ValueError):
 def question_text(problem: Problem) -> str:
     """The question without image tags, followed by lettered options when there are any.
 
-    Raises PromptError when the text holds a vision marker of the model: such a marker would be
-    read as a picture that does not exist.
+    Raises PromptError when the text holds a vision marker of the model (it would be read as a
+    picture that does not exist) and when there are more options than letters.
     """
     text = IMAGE_TAG.sub("", problem.question).strip()
     if problem.choices:
         letters = string.ascii_uppercase
+        if len(problem.choices) > len(letters):
+            raise PromptError(
+                f"problem {problem.id}: {len(problem.choices)} choices, but only {len(letters)} "
+                "letters; drop some of them"
+            )
         options = [
             f"({letters[i]}) {choice}" if choice != letters[i] else f"({letters[i]})"
             for i, choice in enumerate(problem.choices)

@@ -93,6 +93,8 @@ def _parse_override(word: str) -> tuple[list[str], Any]:
         value = yaml.safe_load(text) if text else None
     except yaml.YAMLError:
         value = text
+    if isinstance(value, dict) and not text.lstrip().startswith("{"):
+        value = text  # a sentence with a colon, not a mapping
     if isinstance(value, str):
         value = _number(value)
     return key.split("."), value

@@ -1,8 +1,8 @@
 """The answer checker: decides whether an answer is correct, quickly, exactly and safely.
 
 `check_answer` compares an answer with a gold, `check_response` finds the final answer first, and
-`CheckerPool` does many within time and memory limits. Importing this package loads neither sympy nor
-mpmath nor torch.
+`CheckerPool` does many within time and memory limits. Importing this package loads neither sympy
+nor mpmath nor torch.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Everything that encloses: brackets, bars, fractions, roots, matrices, and calls of the parser's commands."""
+"""Everything that encloses: brackets, bars, fractions, roots, matrices; the table of commands."""
 
 from __future__ import annotations
 
@@ -213,7 +213,7 @@ def _environment(parser: Parser) -> str:
 
 
 def _big(parser: Parser, name: str) -> Node:
-    """A sum, product or integral that was left unevaluated: bounds as far as given, and the body."""
+    """A sum, product, integral or limit left unevaluated: the bounds that are given, the body."""
     bounds: list[Node] = []
     while parser.at_op("_", "^"):
         parser.advance()

@@ -8,6 +8,7 @@ functions of `adora_mm.verify` then ask a worker. There is no other place that d
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from adora_mm.types import Outcome, Verdict
 from adora_mm.verify import choices as options_rules
@@ -23,6 +24,7 @@ Choices = Sequence[str] | None
 
 
 SHOWN_CHARS = 300
+MAX_FINAL_ANSWERS = 4
 
 
 def verdict(outcome: Outcome, extracted: str | None, reason: str) -> Verdict:
@@ -44,13 +46,9 @@ def decide_response(response: str, gold: str, choices: Choices, profile: Profile
     if not found.answers:
         return verdict("unparsed", None, found.rule)
     first = found.answers[0]
-    if len(found.answers) > 1:
-        if len(found.answers) > 4 or not _all_equal(found.answers, choices, profile):
-            return verdict(
-                "incorrect",
-                found.answers[-1],
-                f"{found.rule}: {len(found.answers)} different final answers",
-            )
+    if len(found.answers) > 1 and not _all_equal(found.answers, choices, profile):
+        reason = f"{found.rule}: {len(found.answers)} different final answers"
+        return verdict("incorrect", found.answers[-1], reason)
     decided = decide_answer(first, gold, choices, profile)
     if decided is None:
         return None
@@ -58,6 +56,8 @@ def decide_response(response: str, gold: str, choices: Choices, profile: Profile
 
 
 def _all_equal(answers: tuple[str, ...], choices: Choices, profile: Profile) -> bool:
+    if len(answers) > MAX_FINAL_ANSWERS:
+        return False
     for other in answers[1:]:
         decided = decide_answer(other, answers[0], choices, profile)
         if decided is None or not decided.correct:
@@ -142,7 +142,7 @@ def _letter(prediction: str, gold: str, profile: Profile) -> Verdict | None:
     if options_rules.several_letters(prediction):
         return verdict("incorrect", prediction, "several choice letters")
     expected, _ = options_rules.split_letter(gold)
-    letter, rest = options_rules.split_letter(prediction)
+    letter, _ = options_rules.split_letter(prediction)
     if letter is None:
         return None
     dressed = len(prediction.strip(" .*_$")) > 1
@@ -170,6 +170,8 @@ def _without_choice(prediction: str, target: Answer, profile: Profile) -> Verdic
 
 def _choose(prediction: str, gold: str, options: tuple[str, ...], profile: Profile) -> Verdict:
     """With options: the chosen option must be the gold's, by letter, by value or by text."""
+    # Options tell values apart, so two significant digits are enough to name one of them.
+    profile = replace(profile, min_significant=min(profile.min_significant, 2))
     index = options_rules.gold_index(gold, options)
     if index is None:
         index = _value_index(gold, options, profile)

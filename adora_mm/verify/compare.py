@@ -1,4 +1,4 @@
-"""Comparison of parsed answers: items with labels and units, containers, equations, inequalities.
+"""Comparison of parsed answers: lists of members, labels, units, percentages, equations.
 
 Every function answers True or False and raises UndecidedError when the bounded path cannot tell;
 `check` then hands the pair to a worker.
@@ -10,17 +10,19 @@ import re
 from dataclasses import replace
 from fractions import Fraction
 
-from adora_mm.verify import labels, numeric, scalars, units
-from adora_mm.verify.answers import Answer, Item, expand_pm, parse_answer
-from adora_mm.verify.exact import Exact
+from adora_mm.verify import exact, labels, scalars, units
+from adora_mm.verify.answers import Answer, parse_answer
+from adora_mm.verify.containers import equal_nodes, is_scalar
+from adora_mm.verify.equations import same_relation
+from adora_mm.verify.items import Item
 from adora_mm.verify.limits import UndecidedError
+from adora_mm.verify.plusminus import expand_pm
 from adora_mm.verify.profiles import Profile
-from adora_mm.verify.syntax import CONTAINERS, Node, number, symbols, walk
+from adora_mm.verify.syntax import Node, number, symbols, walk
 from adora_mm.verify.words import means_nothing, same_words
 
 _GROUPED = re.compile(r"\d{1,3}(?:,\d{3})+")
 Outcome = tuple[bool, str]
-_SEQUENCES = frozenset({"tuple", "list"})
 
 
 def compare_answers(gold: Answer, other: Answer, profile: Profile) -> Outcome:
@@ -44,7 +46,6 @@ def _ungrouped(answer: Answer) -> list[Item]:
     return [item for part in answer.text.split(",") for item in parse_answer(part).items]
 
 
-# -- lists ------------------------------------------------------------------------------------
 def _compare_lists(left: list[Item], right: list[Item], hedged: bool, profile: Profile) -> Outcome:
     ordered = False
     if len(left) == 1:
@@ -127,7 +128,6 @@ def _mark(value: Node) -> units.Unit | None:
     return units.DEGREE if value.op == "deg" else None
 
 
-# -- items ------------------------------------------------------------------------------------
 def compare_items(gold: Item, other: Item, profile: Profile) -> Outcome:
     """One member against one member; a second reading of a letter as a unit is tried last."""
     result = _compare_once(gold, other, profile)
@@ -156,7 +156,7 @@ def _compare_once(gold: Item, other: Item, profile: Profile) -> Outcome:
         if (
             gold.relation is None
             or other.relation is None
-            or not _same_relation(gold, other, profile)
+            or not _same_equation(gold, other, profile)
         ):
             return False, f"labelled {other.label!r} where {gold.label!r} was expected"
         return True, "the same equation"
@@ -183,7 +183,7 @@ def _one_value(gold: Item, other: Item, value: Node, profile: Profile) -> Outcom
     target = gold.chain[-1]
     if gold.label and other.label and gold.label != other.label and "(" in gold.label + other.label:
         value = _rename(value, _argument(other.label), _argument(gold.label))
-    if _is_scalar(target) and _is_scalar(value):
+    if is_scalar(target) and is_scalar(value):
         return _quantities(gold, other, target, value, profile)
     factor = units.compatible(gold.unit, other.unit)
     if factor is None:
@@ -208,10 +208,6 @@ def _rename(node: Node, old: str, new: str) -> Node:
     )
 
 
-def _is_scalar(node: Node) -> bool:
-    return node.op not in CONTAINERS and node.op != "text"
-
-
 def _contradiction(item: Item, profile: Profile) -> str:
     """`6 = 5` says two different things; every member of a chain must agree with the last."""
     last = item.chain[-1]
@@ -230,7 +226,7 @@ def _contradiction(item: Item, profile: Profile) -> str:
 
 def _without_values(gold: Item, other: Item, profile: Profile) -> Outcome:
     if gold.relation is not None or other.relation is not None:
-        if _same_relation(gold, other, profile):
+        if _same_equation(gold, other, profile):
             return True, "the same equation up to a factor"
         if gold.relation is not None and other.relation is not None:
             return False, "a different equation"
@@ -283,10 +279,8 @@ def _quantities(gold: Item, other: Item, target: Node, value: Node, profile: Pro
     return False, "the values differ"
 
 
-def _is_turn(value: Exact) -> bool:
-    from adora_mm.verify.exact import rational
-
-    degrees = rational(value)
+def _is_turn(value: exact.Exact) -> bool:
+    degrees = exact.rational(value)
     return degrees is not None and degrees % 360 == 0
 
 
@@ -322,162 +316,7 @@ def _radians(gold: Item, other: Item, target: Node, value: Node) -> tuple[Node, 
     return None
 
 
-# -- containers -------------------------------------------------------------------------------
-def equal_nodes(gold: Node, other: Node, profile: Profile) -> bool:
-    """Values of any kind; tuples and intervals in order, sets in any order, ratios up to scale."""
-    if gold == other:
-        return True
-    if gold.op == "text" or other.op == "text":
-        return gold.value == other.value and gold.op == other.op
-    if _is_scalar(gold) and _is_scalar(other):
-        return scalars.equal(_no_mark(gold), _no_mark(other), profile)
-    if "ratio" in (gold.op, other.op):
-        return _ratios(gold, other, profile)
-    if "matrix" in (gold.op, other.op):
-        return _matrices(gold, other, profile)
-    if gold.op in ("union", "inter") or other.op in ("union", "inter"):
-        return _unions(gold, other, profile)
-    for single, scalar in ((gold, other), (other, gold)):
-        if single.op == "set" and len(single.args) == 1 and _is_scalar(scalar):
-            return equal_nodes(
-                *((single.args[0], scalar) if single is gold else (scalar, single.args[0])), profile
-            )
-    if gold.op == "set" and other.op == "set":
-        return _sets(gold, other, profile)
-    if gold.op == "interval" and other.op == "interval":
-        return _marks(gold) == _marks(other) and _in_order(gold.args, other.args, profile)
-    if gold.op in ("tuple", "list", "interval") and other.op in ("tuple", "list", "interval"):
-        pairs = {gold.op, other.op}
-        if (
-            "interval" in pairs
-            and len(gold.args) == 2
-            and ("list" in pairs or _marks(gold) != _marks(other))
-        ):
-            return False
-        return _in_order(gold.args, other.args, profile)
-    return False
-
-
-def _no_mark(node: Node) -> Node:
-    return node.args[0] if node.op == "deg" else node
-
-
-def _marks(node: Node) -> str:
-    """The ends of an interval; an infinite end is open however it is written."""
-    if node.op != "interval":
-        return "()" if node.op == "tuple" else "[]"
-    marks = str(node.value)
-    low = "(" if scalars.is_infinite(node.args[0]) else marks[0]
-    return low + (")" if scalars.is_infinite(node.args[1]) else marks[1])
-
-
-def _in_order(left: tuple[Node, ...], right: tuple[Node, ...], profile: Profile) -> bool:
-    return len(left) == len(right) and all(
-        equal_nodes(a, b, profile) for a, b in zip(left, right, strict=True)
-    )
-
-
-def _sets(gold: Node, other: Node, profile: Profile) -> bool:
-    sides = [[value for arg in node.args for value in expand_pm(arg)] for node in (gold, other)]
-    left, right = (_distinct(side, profile) for side in sides)
-    return len(left) == len(right) and all(
-        any(equal_nodes(a, b, profile) for b in right) for a in left
-    )
-
-
-def _distinct(nodes: list[Node], profile: Profile) -> list[Node]:
-    found: list[Node] = []
-    for node in nodes:
-        if not any(equal_nodes(node, seen, profile) for seen in found):
-            found.append(node)
-    return found
-
-
-def _unions(gold: Node, other: Node, profile: Profile) -> bool:
-    if gold.op != other.op:
+def _same_equation(gold: Item, other: Item, profile: Profile) -> bool:
+    if gold.relation is None or other.relation is None:
         return False
-    return (
-        len(gold.args) == len(other.args)
-        and all(any(equal_nodes(a, b, profile) for b in other.args) for a in gold.args)
-        and all(any(equal_nodes(a, b, profile) for a in gold.args) for b in other.args)
-    )
-
-
-def _ratios(gold: Node, other: Node, profile: Profile) -> bool:
-    if gold.op != other.op:
-        if not profile.ratio_as_fraction:
-            return False
-        ratio, plain = (gold, other) if gold.op == "ratio" else (other, gold)
-        if len(ratio.args) != 2 or not _is_scalar(plain):
-            return False
-        return scalars.equal(Node("div", ratio.args), plain, profile)
-    if len(gold.args) != len(other.args):
-        return False
-    if _looks_like_time(gold) or _looks_like_time(other):
-        return _in_order(gold.args, other.args, profile)
-    for a, b in zip(gold.args[1:], other.args[1:], strict=True):
-        crossed = Node("mul", (gold.args[0], b)), Node("mul", (other.args[0], a))
-        if not scalars.equal(*crossed, profile):
-            return False
-    return _zeros(gold) == _zeros(other)
-
-
-def _zeros(node: Node) -> tuple[bool, ...]:
-    return tuple(arg.op == "num" and arg.value == 0 for arg in node.args)
-
-
-def _looks_like_time(node: Node) -> bool:
-    """4:30 is a time of day, because a ratio would be written 3:20 in lowest terms."""
-    values = [arg.value for arg in node.args if arg.op == "num" and not arg.decimals]
-    if len(values) != 2 or len(node.args) != 2:
-        return False
-    first, second = (int(value) for value in values if isinstance(value, Fraction))
-    return first <= 24 and 10 <= second < 60 and Fraction(first, second).denominator != second
-
-
-def _matrices(gold: Node, other: Node, profile: Profile) -> bool:
-    if gold.op == other.op:
-        return len(gold.args) == len(other.args) and all(
-            _in_order(a.args, b.args, profile) for a, b in zip(gold.args, other.args, strict=True)
-        )
-    matrix, plain = (gold, other) if gold.op == "matrix" else (other, gold)
-    if (
-        not profile.vector_as_tuple
-        or plain.op not in ("tuple", "interval")
-        or (plain.op == "interval" and plain.value != "()")
-    ):
-        return False
-    column = (
-        [row.args[0] for row in matrix.args]
-        if len(matrix.args[0].args) == 1
-        else list(matrix.args[0].args)
-    )
-    if len(matrix.args[0].args) > 1 and len(matrix.args) > 1:
-        return False
-    pair = (tuple(column), plain.args)
-    return _in_order(*(pair if gold.op == "matrix" else pair[::-1]), profile)
-
-
-# -- equations and inequalities ---------------------------------------------------------------
-def _same_relation(gold: Item, other: Item, profile: Profile) -> bool:
-    left, right = gold.relation, other.relation
-    if left is None or right is None:
-        return False
-    signs = [str(left.value), str(right.value)]
-    strict = all(sign in ("<", ">", "<=", ">=") for sign in signs)
-    if strict:
-        flipped = signs[0][0] != signs[1][0]
-        if signs[0][1:] != signs[1][1:]:
-            return False
-        right = Node("rel", right.args[::-1], left.value) if flipped else right
-    elif signs[0] != signs[1]:
-        return False
-    if left == right:
-        return True
-    sides = [Node("add", (rel.args[0], Node("neg", (rel.args[1],)))) for rel in (left, right)]
-    names = sorted(symbols(sides[0]) | symbols(sides[1]))
-    if any(n.op in CONTAINERS or n.op == "call" for side in sides for n in walk(side)):
-        return _in_order(left.args, right.args, profile)
-    if not names:
-        return False
-    return numeric.proportional(sides[0], sides[1], names, positive=strict)
+    return same_relation(gold.relation, other.relation, profile)

@@ -1,10 +1,10 @@
-"""The exact tier: values as polynomials over the rationals, square roots, i, pi, e and free symbols.
+"""The exact tier: polynomials over the rationals, square roots, i, pi, e and free symbols.
 
 A value is a dict from monomials to rational coefficients. A monomial is `(radicand, imaginary,
 powers)`: a squarefree integer under one root, 0 or 1 factors of i, and sorted powers of the other
 atoms. The form is canonical (roots of different squarefree integers are independent over the
-rationals, pi is transcendental), so two values are equal exactly when their dicts are. What does not
-fit raises NotExactError and goes to the numeric tier; what is too large raises LimitError.
+rationals, pi is transcendental), so two values are equal exactly when their dicts are. What does
+not fit raises NotExactError and goes to the numeric tier; what is too large raises LimitError.
 """
 
 from __future__ import annotations

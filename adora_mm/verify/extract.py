@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from adora_mm.verify.limits import MAX_BOXES, MAX_RESPONSE_CHARS
 
-_BOX = re.compile(r"\\f?boxed\s*(?=[{\s\d])")
+_BOX = re.compile(r"\\(?:boxed|fbox)\s*(?=[{\s\d])")
 _THINK = re.compile(r"</?think>")
 _BRACES = re.compile(r"[{}\\]")
 _ANSWER = re.compile(
@@ -37,7 +37,7 @@ class Found:
 
 
 def outside_think(response: str) -> str:
-    """The response without its reasoning; an unclosed `<think>` leaves only what stands before it."""
+    """The response without its reasoning; an unclosed `<think>` takes everything after it."""
     if "think>" not in response:
         return response
     kept: list[str] = []

@@ -1,71 +1,37 @@
-r"""Labels: what stands left of `=` or `:` and only names the value (`x`, `AB`, `m\angle A`, `Area of sector`)."""
+r"""Labels: what stands left of `=` or `:` and names the value (`x`, `m\angle A`, `Area`)."""
 
 from __future__ import annotations
 
 from adora_mm.verify import units
-from adora_mm.verify.parser import FUNCTIONS, GREEK
 from adora_mm.verify.tokens import Token
+from adora_mm.verify.vocabulary import FUNCTIONS, GREEK
 
 _DROPPED = frozenset(
     {
-        "angle",
-        "triangle",
-        "overline",
-        "widehat",
-        "overrightarrow",
-        "vec",
-        "parallel",
-        "circ",
-        "bar",
-        "hat",
+        "angle", "triangle", "overline", "widehat", "overrightarrow", "vec", "parallel", "circ",
+        "bar", "hat",
     }
-)
+)  # fmt: skip
 _SILENT_WORDS = frozenset(
     [
-        "the",
-        "of",
-        "a",
-        "an",
-        "is",
-        "measure",
-        "length",
-        "value",
-        "size",
-        "total",
-        "m",
-        "its",
-        "this",
-        "that",
-        "side",
-        "segment",
-        "angle",
-        "in",
-        "and",
-        "for",
-        "to",
-        "at",
-        "increasing",
-        "decreasing",
-        "function",
-        "approximately",
-        "therefore",
-        "so",
-        "hence",
-        "thus",
-        "we",
-        "get",
-        "have",
+        "the", "of", "a", "an", "is", "measure", "length", "value", "size", "total", "m", "its",
+        "this", "that", "side", "segment", "angle", "in", "and", "for", "to", "at", "on",
+        "function", "approximately", "therefore", "so", "hence", "thus", "we", "get", "have",
         "find",
     ]
-) - {"increasing", "decreasing"}
+)  # fmt: skip
+_INTRODUCTIONS = frozenset({
+    "on", "at", "is", "increasing", "decreasing", "constant", "minimum", "maximum",
+})  # fmt: skip
 ABBREVIATIONS = {
-    "a": "area", "c": "circumference", "p": "perimeter", "v": "volume", "r": "radius", "d": "diameter",
-    "sa": "surface area", "h": "height", "s": "side", "w": "width", "l": "length", "tsa": "surface area",
+    "a": "area", "c": "circumference", "p": "perimeter", "v": "volume", "r": "radius",
+    "d": "diameter", "sa": "surface area", "h": "height", "s": "side", "w": "width", "l": "length",
+    "tsa": "surface area",
 }  # fmt: skip
 
 
 def label_of(tokens: list[Token]) -> str | None:
-    """The canonical label that these tokens spell, or None when they are a value or an expression."""
+    """The canonical label that these tokens spell; None when they are a value."""
     if not tokens or len(tokens) > 24:
         return None
     words: list[str] = []
@@ -185,7 +151,7 @@ def is_plain(label: str) -> bool:
 
 
 def colon_label(tokens: list[Token]) -> tuple[str | None, list[Token]]:
-    """Split `Area: 5` and `slope is 4` into a label and the value; a ratio of letters stays whole."""
+    """Split `Area: 5` and `slope is 4` into label and value; a ratio of letters stays whole."""
     for position, token in enumerate(tokens[:-1]):
         if token.kind == "op" and token.text == ":":
             before, after = tokens[:position], tokens[position + 1 :]
@@ -202,6 +168,18 @@ def colon_label(tokens: list[Token]) -> tuple[str | None, list[Token]]:
             if label is not None:
                 return label, tokens[position + 1 :]
     return None, tokens
+
+
+def leading_label(tokens: list[Token]) -> tuple[str, list[Token]] | None:
+    """`increasing on (1, 2)`, `local minimum at (-2, 3)`: a label that needs no sign after it."""
+    at = 0
+    while at < len(tokens) and tokens[at].kind in ("word", "text"):
+        at += 1
+    words = " ".join(token.text for token in tokens[:at]).lower().replace(",", " ").split()
+    if not words or at == len(tokens) or words[-1] not in _INTRODUCTIONS or "not" in words:
+        return None
+    label = label_of(tokens[:at])
+    return None if label is None else (label, tokens[at:])
 
 
 def same(gold: str, other: str) -> bool:

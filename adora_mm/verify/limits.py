@@ -33,7 +33,7 @@ MAX_EXPAND = 40
 MAX_ITEMS = 64
 """Members of one list, set, tuple or matrix."""
 MAX_WORK = 150_000
-"""Work units of one check in process; a numeric node costs 10, a product of two exact terms 1 or more."""
+"""Work units of one check in process: 10 for a numeric node, 1 or more for a product of terms."""
 CACHED_CHARS = 160
 """Only texts up to this length are remembered by the caches, which bounds their memory."""
 MAX_PM = 4

@@ -25,9 +25,10 @@ MAX_TRIG = 10**40
 _ZERO_LOG2 = -120
 _local = threading.local()
 _REAL_POINTS = (
-    Fraction(1723, 1301), Fraction(2897, 1009), Fraction(-1453, 997), Fraction(733, 1187), Fraction(-3361, 811),
-    Fraction(5849, 1531), Fraction(281, 1613), Fraction(-499, 1283), Fraction(7919, 677), Fraction(-9001, 1409),
-    Fraction(1009, 557), Fraction(3571, 883), Fraction(613, 409), Fraction(-2333, 719),
+    Fraction(1723, 1301), Fraction(2897, 1009), Fraction(-1453, 997), Fraction(733, 1187),
+    Fraction(-3361, 811), Fraction(5849, 1531), Fraction(281, 1613), Fraction(-499, 1283),
+    Fraction(7919, 677), Fraction(-9001, 1409), Fraction(1009, 557), Fraction(3571, 883),
+    Fraction(613, 409), Fraction(-2333, 719),
 )  # fmt: skip
 _INTEGER_POINTS = (7, 12, 5, 10, 3, 8, 13, 6, 11, 4, 9, 14, 17, 16)
 TRIALS = 9

@@ -8,102 +8,29 @@ Grammar (implicit products bind like explicit ones, from left to right: 1/2x is 
     postfix = "^" exponent | "_" index | "!" | degree marks | "%" | "(" arguments ")" of a call
     base    = number | letter | constant | command | bracket | bars
 
-The parser stops at the first token that cannot continue an expression; the caller (`answers`) decides
-whether what is left is a unit, another member or an error. No Python evaluation anywhere.
+The parser stops at the first token that cannot continue an expression; the caller (`items`)
+decides whether what is left is a unit or an error. No Python evaluation anywhere.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from fractions import Fraction
 
-from adora_mm.verify import brackets, units
+from adora_mm.verify import brackets, functions, units
 from adora_mm.verify.limits import MAX_DEPTH, MAX_NODES, AnswerError, LimitError
 from adora_mm.verify.numerals import literal, mixed_part, repeating
-from adora_mm.verify.syntax import EULER, IMAGINARY, INFINITY, PI, Node, func, number, symbol
+from adora_mm.verify.syntax import Node, number, symbol
 from adora_mm.verify.tokens import END, Token
-
-FUNCTIONS = {
-    name: name
-    for name in [
-        "sin",
-        "cos",
-        "tan",
-        "cot",
-        "sec",
-        "csc",
-        "sinh",
-        "cosh",
-        "tanh",
-        "coth",
-        "ln",
-        "log",
-        "exp",
-        "lg",
-        "arcsin",
-        "arccos",
-        "arctan",
-        "arccot",
-        "max",
-        "min",
-        "gcd",
-        "lcm",
-    ]  # noqa: E501
-} | {
-    "asin": "arcsin",
-    "acos": "arccos",
-    "atan": "arctan",
-    "tg": "tan",
-    "ctg": "cot",
-    "arctg": "arctan",
-}
-INVERSES = {"sin": "arcsin", "cos": "arccos", "tan": "arctan", "cot": "arccot"}
-GREEK = frozenset(
-    [
-        "alpha",
-        "beta",
-        "gamma",
-        "delta",
-        "epsilon",
-        "varepsilon",
-        "zeta",
-        "eta",
-        "theta",
-        "vartheta",
-        "iota",
-        "kappa",
-        "lambda",
-        "mu",
-        "nu",
-        "xi",
-        "rho",
-        "sigma",
-        "tau",
-        "upsilon",
-        "phi",
-        "chi",
-        "psi",
-        "omega",
-        "Gamma",
-        "Delta",
-        "Theta",
-        "Lambda",
-        "Xi",
-        "Sigma",
-        "Upsilon",
-        "Phi",
-        "Psi",
-        "Omega",
-        "ell",
-        "mho",
-    ]
+from adora_mm.verify.vocabulary import (
+    CONSTANTS,
+    FUNCTIONS,
+    GREEK,
+    LETTER_CONSTANTS,
+    PRODUCT_SIGNS,
+    VOWELS,
+    WORD_CONSTANTS,
+    WORD_OPERATORS,
 )
-_CONSTANTS = {"pi": PI, "infty": INFINITY, "emptyset": Node("set")}
-_WORD_CONSTANTS = {"pi": PI, "inf": INFINITY, "infinity": INFINITY, "oo": INFINITY, "Pi": PI}
-_PRODUCT_SIGNS = frozenset({"times", "cdot"})
-_VOWELS = frozenset("aeiouy")
-_LETTER_CONSTANTS = {"e": EULER, "i": IMAGINARY}
-_WORD_OPERATORS = {"sqrt": "sqrt", "cbrt": "cbrt", "abs": "abs", "floor": "floor", "ceil": "ceil"}
 
 
 class Parser:
@@ -185,9 +112,9 @@ class Parser:
             return Node("pm", (number(0), inner), sign)
         left = self.factor()
         while True:
-            if self.at_op("*") or self.at_cmd(*_PRODUCT_SIGNS):
+            if self.at_op("*") or self.at_cmd(*PRODUCT_SIGNS):
                 self.advance()
-                left = _multiply(left, self.signed_factor())
+                left = functions.multiply(left, self.signed_factor())
             elif self.at_op("/") or self.at_cmd("div"):
                 if self.index and self.unit_follows(1):
                     return left
@@ -195,7 +122,7 @@ class Parser:
                 left = Node("div", (left, self.signed_factor()))
             elif self.starts_factor():
                 fraction = mixed_part(left, self)
-                left = fraction if fraction is not None else _multiply(left, self.factor())
+                left = fraction if fraction is not None else functions.multiply(left, self.factor())
             else:
                 return left
 
@@ -209,7 +136,7 @@ class Parser:
         return self.factor()
 
     def unit_follows(self, offset: int = 0) -> bool:
-        """Whether the token ahead is a word that can only be a unit, so that the value ends here."""
+        """Whether the token ahead is a word that can only be a unit: the value ends here."""
         token = self.peek(offset)
         if token.kind == "text":
             return token.text not in FUNCTIONS and (
@@ -225,14 +152,14 @@ class Parser:
         """`5 eggs`: a pronounceable word set off by a space counts things; `3abc` is a product."""
         text = token.text
         known = (
-            text in FUNCTIONS or text in GREEK or text in _WORD_CONSTANTS or text in _WORD_OPERATORS
+            text in FUNCTIONS or text in GREEK or text in WORD_CONSTANTS or text in WORD_OPERATORS
         )
         return (
             token.spaced
             and len(text) >= 3
             and not known
             and text[1:].islower()
-            and not _VOWELS.isdisjoint(text)
+            and not VOWELS.isdisjoint(text)
         )
 
     def starts_factor(self) -> bool:
@@ -245,10 +172,7 @@ class Parser:
             return not self.unit_follows()
         if kind == "cmd":
             return (
-                text in brackets.STARTERS
-                or text in _CONSTANTS
-                or text in FUNCTIONS
-                or text in GREEK
+                text in brackets.STARTERS or text in CONSTANTS or text in FUNCTIONS or text in GREEK
             )
         if kind == "op" and text == "|":
             return self.bars == 0 and not spaced
@@ -348,9 +272,9 @@ class Parser:
         if kind == "text":
             self.advance()
             if len(text) == 1 and text.isalpha():
-                return _LETTER_CONSTANTS.get(text) or symbol(text)
-            if text in FUNCTIONS or text in _WORD_OPERATORS:
-                return self.named(text)
+                return LETTER_CONSTANTS.get(text) or symbol(text)
+            if text in FUNCTIONS or text in WORD_OPERATORS:
+                return functions.named(self, text)
             raise AnswerError(f"words in the middle of a formula: {text[:40]!r}")
         if kind == "cmd":
             return self.command()
@@ -362,11 +286,11 @@ class Parser:
 
     def word(self) -> Node:
         text = self.token.text
-        if text in FUNCTIONS or text in _WORD_OPERATORS or text in _WORD_CONSTANTS or text in GREEK:
+        if text in FUNCTIONS or text in WORD_OPERATORS or text in WORD_CONSTANTS or text in GREEK:
             self.advance()
-            if text in _WORD_CONSTANTS:
-                return _WORD_CONSTANTS[text]
-            return symbol(text) if text in GREEK else self.named(text)
+            if text in WORD_CONSTANTS:
+                return WORD_CONSTANTS[text]
+            return symbol(text) if text in GREEK else functions.named(self, text)
         for name in ("sqrt", "sin", "cos", "tan", "log", "ln", "pi"):
             at = text.find(name)
             if at == 0 or (at > 0 and len(text) <= len(name) + 3):
@@ -386,48 +310,7 @@ class Parser:
 
     def letter(self) -> Node:
         text = self.advance().text
-        return _LETTER_CONSTANTS.get(text) or symbol(text)
-
-    def named(self, name: str) -> Node:
-        if name in ("abs", "floor", "ceil", "sqrt", "cbrt"):
-            args = brackets.arguments(self) if self.at_op("(", "{") else (self.factor(),)
-            if len(args) != 1:
-                raise AnswerError(f"{name} takes one argument")
-            degree = {"sqrt": 2, "cbrt": 3}.get(name)
-            return Node("root", (args[0], number(degree))) if degree else func(name, *args)
-        return self.function(FUNCTIONS[name])
-
-    def function(self, name: str) -> Node:
-        """A named function, with the conventions sin^2 x, sin^{-1} x and log_b x."""
-        power: Node | None = None
-        base: Node | None = None
-        while self.at_op("^", "_"):
-            if self.advance().text == "^":
-                power = self.exponent()
-            else:
-                base = self.script()
-        if power is not None and name in INVERSES and _is_minus_one(power):
-            name, power = INVERSES[name], None
-        args = brackets.arguments(self) if self.at_op("(") else (self.open_argument(),)
-        node = func("log", args[0], base) if base is not None else func(name, *args)
-        return node if power is None else Node("pow", (node, power))
-
-    def open_argument(self) -> Node:
-        """`sin 2x cos x`: factors up to a sum, another function or a relation."""
-        self.enter()
-        if self.at_op("-"):
-            self.advance()
-            node = Node("neg", (self.factor(),))
-        else:
-            node = self.factor()
-        while self.starts_factor() and not self.at_function() and not self.at_op("(", "[", "|"):
-            fraction = mixed_part(node, self)
-            node = fraction if fraction is not None else _multiply(node, self.factor())
-        if self.at_op("/") and self.peek().kind == "num" and node.op != "call":
-            self.advance()
-            node = Node("div", (node, self.factor()))
-        self.depth -= 1
-        return node
+        return LETTER_CONSTANTS.get(text) or symbol(text)
 
     def at_function(self) -> bool:
         kind, text, _ = self.token
@@ -435,23 +318,13 @@ class Parser:
 
     def command(self) -> Node:
         name = self.advance().text
-        if name in _CONSTANTS:
-            return _CONSTANTS[name]
+        if name in CONSTANTS:
+            return CONSTANTS[name]
         if name in FUNCTIONS:
-            return self.function(FUNCTIONS[name])
+            return functions.function(self, FUNCTIONS[name])
         if name in GREEK:
             return symbol(name)
         rule: Callable[[Parser, str], Node] | None = brackets.COMMANDS.get(name)
         if rule is None:
             raise AnswerError(f"unknown command \\{name[:40]}")
         return rule(self, name)
-
-
-def _multiply(left: Node, right: Node) -> Node:
-    if left.op == "mul":
-        return Node("mul", (*left.args, right))
-    return Node("mul", (left, right))
-
-
-def _is_minus_one(node: Node) -> bool:
-    return node.op == "neg" and node.args[0].value == Fraction(1)

@@ -2,9 +2,9 @@
 
 The caller's thread decides what the bounded path can decide, which is nearly everything; the rest
 goes to spawned worker processes that are started when the first such check comes. A worker that
-exceeds its time is killed and replaced, so no check can change another one's verdict. No signals and
-no event loop are used, and no thread is left running: the pool works from any thread, from asyncio
-(`asyncio.to_thread`), in Ray actors and in DataLoader workers.
+exceeds its time is killed and replaced, so no check can change another one's verdict. No signals
+and no event loop are used, and no thread is left running: the pool works from any thread, from
+asyncio (`asyncio.to_thread`), in Ray actors and in DataLoader workers.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class CheckerPool:
         *,
         profile: str | Profile = "reward",
     ) -> list[Verdict]:
-        """Verdicts of (response, gold, choices) triples, in order; never raises for their contents."""
+        """Verdicts of (response, gold, choices) triples, in order; no content makes it raise."""
         policy = get_profile(profile)
         return self.run(
             [("response", response, gold, choices, policy) for response, gold, choices in items]
@@ -204,7 +204,8 @@ class CheckerPool:
     def _give_up(self, waiting: deque[int], verdicts: list[Verdict | None]) -> None:
         """Checks that need a worker are timeouts where none can start; the caller goes on."""
         warnings.warn(
-            f"no checker worker could start with memory_mb={self.memory_mb}: {len(waiting)} checks count as timeouts",
+            f"no checker worker could start with memory_mb={self.memory_mb}: "
+            f"{len(waiting)} checks count as timeouts",
             RuntimeWarning,
             stacklevel=5,
         )

@@ -35,7 +35,7 @@ class Profile:
     percent_value: bool = True
     """8% = 0.08, and 8% = 8 when one side leaves the sign out."""
     glued_unit: bool = False
-    """`40m` as a gold is 40 metres for a prediction of 40; otherwise only where the other side has a unit."""
+    """A gold of `40m` accepts 40; otherwise it takes m for a unit only beside another unit."""
     ratio_as_fraction: bool = True
     """1:64 = 1/64."""
     bare_list_as_tuple: bool = True
@@ -51,16 +51,28 @@ class Profile:
 PROFILES: dict[str, Profile] = {
     "reward": Profile(name="reward", strict_extraction=True, min_decimals=2, min_significant=3),
     "eval": Profile(
-        name="eval", strict_extraction=False, min_decimals=1, min_significant=3,
-        evaluate_unevaluated=True, letter_case=True,
+        name="eval",
+        strict_extraction=False,
+        min_decimals=1,
+        min_significant=3,
+        evaluate_unevaluated=True,
+        letter_case=True,
         glued_unit=True,
     ),
-    "eval_strict": Profile(name="eval_strict", strict_extraction=False, min_decimals=2, min_significant=3),
-    "eval_pi": Profile(
-        name="eval_pi", strict_extraction=False, min_decimals=1, min_significant=3, pi_as_3_14=True,
-        evaluate_unevaluated=True, letter_case=True, glued_unit=True,
+    "eval_strict": Profile(
+        name="eval_strict", strict_extraction=False, min_decimals=2, min_significant=3
     ),
-}  # fmt: skip
+    "eval_pi": Profile(
+        name="eval_pi",
+        strict_extraction=False,
+        min_decimals=1,
+        min_significant=3,
+        pi_as_3_14=True,
+        evaluate_unevaluated=True,
+        letter_case=True,
+        glued_unit=True,
+    ),
+}
 
 
 def get_profile(profile: str | Profile) -> Profile:

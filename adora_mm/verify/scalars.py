@@ -1,4 +1,4 @@
-"""Equality of two scalar expressions: exact forms first, then 50 digits, decimals by stated rounding."""
+"""Equality of two scalars: exact forms first, then 50 digits; decimals by stated rounding."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def decimals_of(node: Node) -> int | None:
 
 
 def equal(gold: Node, other: Node, profile: Profile) -> bool:
-    """Whether `other` has the value of `gold`; raises UndecidedError, or LimitError for huge values."""
+    """Whether `other` has the value of `gold`; raises UndecidedError or LimitError."""
     if gold == other:
         return True
     infinite = is_infinite(gold), is_infinite(other)
@@ -121,7 +121,7 @@ def rounding_matches(
 
 
 def _terminates(value: Fraction) -> bool:
-    """Finite decimals have no excuse for being rounded. Irrational values arrive as long fractions."""
+    """Finite decimals need no rounding; irrational values arrive here as long fractions."""
     denominator = value.denominator
     if denominator.bit_length() > 120:
         return False

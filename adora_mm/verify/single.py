@@ -1,4 +1,4 @@
-"""One check at a time: in process when the bounded path can decide, else in a shared one-worker pool."""
+"""One check at a time: in process where the bounded path decides, else in a shared worker."""
 
 from __future__ import annotations
 

@@ -96,10 +96,11 @@ def _function(node: Node) -> Any:
         base = args[1] if len(args) > 1 else (10 if name == "lg" else None)
         return sympy.log(args[0]) if base is None else sympy.log(args[0], base)
     table = {
-        "abs": sympy.Abs, "floor": sympy.floor, "ceil": sympy.ceiling, "binom": sympy.binomial, "exp": sympy.exp,
-        "arcsin": sympy.asin, "arccos": sympy.acos, "arctan": sympy.atan, "arccot": sympy.acot, "max": sympy.Max,
-        "min": sympy.Min, "gcd": sympy.gcd, "lcm": sympy.lcm, "sin": sympy.sin, "cos": sympy.cos, "tan": sympy.tan,
-        "cot": sympy.cot, "sec": sympy.sec, "csc": sympy.csc, "sinh": sympy.sinh, "cosh": sympy.cosh,
+        "abs": sympy.Abs, "floor": sympy.floor, "ceil": sympy.ceiling, "binom": sympy.binomial,
+        "exp": sympy.exp, "arcsin": sympy.asin, "arccos": sympy.acos, "arctan": sympy.atan,
+        "arccot": sympy.acot, "max": sympy.Max, "min": sympy.Min, "gcd": sympy.gcd,
+        "lcm": sympy.lcm, "sin": sympy.sin, "cos": sympy.cos, "tan": sympy.tan, "cot": sympy.cot,
+        "sec": sympy.sec, "csc": sympy.csc, "sinh": sympy.sinh, "cosh": sympy.cosh,
         "tanh": sympy.tanh, "coth": sympy.coth,
     }  # fmt: skip
     if name not in table:

@@ -1,7 +1,7 @@
 """The tokenizer: one linear pass of one regular expression over normalised text.
 
-A token is `(kind, text, spaced)`; kinds are `num`, `word` (a run of letters), `cmd` (a LaTeX command
-without its backslash), `text` (the contents of a text command), `op` (one sign) and `end`.
+A token is `(kind, text, spaced)`; kinds are `num`, `word` (a run of letters), `cmd` (a LaTeX
+command without its backslash), `text` (the contents of a text command), `op` (one sign), `end`.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ def _digits(text: str) -> str:
 def tokenize(text: str) -> list[Token]:
     """Tokens of normalised text, closed by an `end` token.
 
-    Raises AnswerError at the first character that belongs to no token, LimitError when there are too
-    many tokens or digits. Thousands separators join digits only outside brackets, where a comma
-    separates members.
+    Raises AnswerError at the first character that belongs to no token, LimitError when there are
+    too many tokens or digits. Thousands separators join digits only outside brackets, where a
+    comma separates members.
     """
     text = _DOT_AFTER_NUMBER.sub(" ", text)
     tokens: list[Token] = []

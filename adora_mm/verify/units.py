@@ -63,8 +63,14 @@ TABLE: tuple[tuple[Fraction, str, str], ...] = (
     (_F(1), "point", "pts"),
 )  # fmt: skip
 DERIVED: dict[str, tuple[Fraction, Dimension]] = {
-    **{name: (_F(1, 1000), (("length", 3),)) for name in ["l", "litre", "litres", "liter", "liters", "ltr"]},
-    **{name: (_F(1, 10**6), (("length", 3),)) for name in ["ml", "millilitre", "millilitres", "milliliter", "milliliters", "cc"]},
+    **{
+        name: (_F(1, 1000), (("length", 3),))
+        for name in ("l", "litre", "litres", "liter", "liters", "ltr")
+    },
+    **{
+        name: (_F(1, 10**6), (("length", 3),))
+        for name in ("ml", "millilitre", "millilitres", "milliliter", "milliliters", "cc")
+    },
     **{name: (_F(1, 10**5), (("length", 3),)) for name in ["cl", "centilitre", "centilitres"]},
     **{name: (_F(10**4), (("length", 2),)) for name in ["ha", "hectare", "hectares"]},
     **{name: (_F(1609344, 3600000), (("length", 1), ("time", -1))) for name in ("mph",)},
@@ -77,77 +83,19 @@ _AMBIGUOUS = frozenset("msghlLNJWVA")
 _POWERS = {"square": 2, "sq": 2, "squared": 2, "cubic": 3, "cu": 3, "cubed": 3}
 _FILLER = frozenset(
     [
-        "long",
-        "wide",
-        "high",
-        "tall",
-        "deep",
-        "away",
-        "apart",
-        "of",
-        "in",
-        "total",
-        "the",
-        "each",
-        "approximately",
-        "about",
-        "only",
-        "exactly",
+        "long", "wide", "high", "tall", "deep", "away", "apart", "of", "in", "total", "the", "each",
+        "approximately", "about", "only", "exactly",
     ]
-)
+)  # fmt: skip
 _STOP = frozenset(
     [
-        "or",
-        "and",
-        "not",
-        "is",
-        "are",
-        "be",
-        "but",
-        "maybe",
-        "perhaps",
-        "to",
-        "if",
-        "then",
-        "because",
-        "so",
-        "wrong",
-        "right",
-        "no",
-        "yes",
-        "none",
-        "any",
-        "all",
-        "unknown",
-        "undefined",
-        "answer",
-        "can",
-        "cannot",
-        "could",
-        "either",
-        "neither",
-        "nor",
-        "than",
-        "less",
-        "more",
-        "greater",
-        "between",
-        "with",
-        "without",
-        "minus",
-        "plus",
-        "times",
-        "over",
-        "false",
-        "true",
-        "correct",
-        "incorrect",
-        "choice",
-        "option",
-        "approximately",
-        "infinity",
+        "or", "and", "not", "is", "are", "be", "but", "maybe", "perhaps", "to", "if", "then",
+        "because", "so", "wrong", "right", "no", "yes", "none", "any", "all", "unknown",
+        "undefined", "answer", "can", "cannot", "could", "either", "neither", "nor", "than", "less",
+        "more", "greater", "between", "with", "without", "minus", "plus", "times", "over", "false",
+        "true", "correct", "incorrect", "choice", "option", "approximately", "infinity",
     ]
-)
+)  # fmt: skip
 _WORDS = re.compile(r"[A-Za-z]+|\^?\s*\{?(-?\d)\}?|[/·*]|°|%")
 
 
@@ -194,7 +142,7 @@ def spell(tokens: list[Token]) -> str | None:
 
 @lru_cache(maxsize=4096)
 def parse_unit(text: str) -> Unit | None:
-    """The unit that a text spells (`cm ^ 2`, `square metres`, `km / h`, `apples`); None if it is no unit."""
+    """The unit that a text spells (`cm ^ 2`, `square metres`, `km / h`, `apples`), or None."""
     text = text.replace("^ { ", "^{").replace(" }", "}").replace("^ ", "^").replace(".", " ")
     factor, pending, sign = Fraction(1), 1, 1
     dimension: dict[str, Any] = {}

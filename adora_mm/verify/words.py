@@ -7,59 +7,27 @@ import re
 from adora_mm.verify.syntax import Node, number
 
 _UNITS = [
-    "zero",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-    "seventeen",
-    "eighteen",
-    "nineteen",
-]
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven",
+    "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
+]  # fmt: skip
 _TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 _SMALL = {word: value for value, word in enumerate(_UNITS)} | {
     word: 10 * k for k, word in enumerate(_TENS, 2)
 }
 _PARTS = {
-    "half": 2,
-    "third": 3,
-    "thirds": 3,
-    "quarter": 4,
-    "quarters": 4,
-    "fourth": 4,
-    "fifth": 5,
+    "half": 2, "third": 3, "thirds": 3, "quarter": 4, "quarters": 4, "fourth": 4, "fifth": 5,
     "fifths": 5,
-}
+}  # fmt: skip
 _NOTHING = frozenset({
     "no solution", "no solutions", "no real solution", "no real solutions", "there is no solution",
     "there are no solutions", "empty set", "none", "\\emptyset", "emptyset",
 })  # fmt: skip
 _GENERIC = frozenset(
     {
-        "triangle",
-        "angle",
-        "quadrilateral",
-        "function",
-        "direction",
-        "number",
-        "option",
-        "shape",
-        "segment",
-        "line",
+        "triangle", "angle", "quadrilateral", "function", "direction", "number", "option", "shape",
+        "segment", "line",
     }
-)
+)  # fmt: skip
 _SHAPES = re.compile(r"\b(?:triangle|angle|overline|segment|line|side)\b")
 
 
@@ -97,7 +65,7 @@ def means_nothing(text: str) -> bool:
 
 
 def same_words(gold: str, other: str) -> bool:
-    """Folded words that say the same: equal, or apart from a generic noun or shape word on one side."""
+    """Whether folded words agree, apart from a generic noun or shape word on one side."""
     if gold == other:
         return True
     if means_nothing(gold) and means_nothing(other):

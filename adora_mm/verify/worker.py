@@ -1,8 +1,8 @@
-"""What runs inside a worker process: the same decision, then the sympy tier, under an address-space limit.
+"""What runs inside a worker process: the same decision, then sympy, under an address-space limit.
 
-A worker is a fresh interpreter that runs `main` below, not a
-`multiprocessing` child: it never imports the caller's main module, so it starts small whatever the
-caller has loaded, and daemonic processes (DataLoader workers) may start it too.
+A worker is a fresh interpreter that runs `main` below, not a `multiprocessing` child: it never
+imports the caller's main module, so it starts small whatever the caller has loaded, and daemonic
+processes (DataLoader workers) may start it too.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Check hostile answers in one run and report hangs, crashes, the slowest check and the peak memory.
+"""Check hostile answers in one run; report hangs, crashes, the slowest check and peak memory.
 
     python benchmarks/checker/hostile.py [COUNT] [SEED]
 
-Every answer is checked in three ways: as an extracted answer, in a box under the reward profile, and
-as a whole response under the eval profile, in this process; what needs a worker goes to a CheckerPool
-with 512 MB. The run fails when a check takes more than 1 s, raises, grows this process beyond 512 MB
-or executes anything.
+Every answer is checked in three ways: as an extracted answer, in a box under the reward profile,
+and as a whole response under the eval profile, in this process; what needs a worker goes to a
+CheckerPool with 512 MB. The run fails when a check takes more than 1 s, raises, grows this process
+beyond 512 MB or executes anything.
 """
 
 from __future__ import annotations
@@ -56,12 +56,9 @@ def main(count: int, seed: int) -> int:
                 else:
                     outcomes["sent to a worker"] += 1
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(
-        f"{count} answers, {sum(outcomes.values())} verdicts in {time.monotonic() - began:.0f} s: {dict(outcomes)}"
-    )
-    print(
-        f"peak memory of the caller {peak_mb:.0f} MB; executed: {canary.exists()}; slowest in-process checks:"
-    )
+    print(f"{count} answers in {time.monotonic() - began:.0f} s: {dict(outcomes)}")
+    print(f"peak memory of the caller {peak_mb:.0f} MB; executed: {canary.exists()}")
+    print("slowest checks in process:")
     for elapsed, kind, text in slowest:
         print(f"  {elapsed * 1000:7.1f} ms  {kind:10s} {text!r}")
     return int(canary.exists() or slowest[0][0] > LIMIT_S or peak_mb > LIMIT_MB)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from functools import cache
 
 import numpy as np
 import pytest
@@ -13,9 +14,10 @@ from data_prep.placement import Placed
 from data_prep.scene import AngleMark, Scene, Segment, length, named, outline
 
 CASES = [(name, 224) for name in FAMILIES] + [(name, px) for name in EASY for px in (112, 140)]
-SAMPLES = 25
+SAMPLES = 15
 
 
+@cache
 def layouts(family: str, image_px: int) -> list[Layout]:
     made = []
     for sample in range(SAMPLES):

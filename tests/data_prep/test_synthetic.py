@@ -87,7 +87,7 @@ def test_splits_share_no_problem() -> None:
     keys = {
         split: {
             json.dumps([p.metadata["family"], *p.metadata["key"]], separators=(",", ":"))
-            for p in problems(count=60, split=split, image_px=112)
+            for p in problems(count=60, split=split)
         }
         for split in ("train", "val", "test")
     }

@@ -10,6 +10,7 @@ import math
 import random
 import re
 from collections.abc import Iterator
+from functools import cache
 
 import pytest
 
@@ -17,12 +18,12 @@ from data_prep.families import FAMILIES
 from data_prep.families.wording import answer_text
 from data_prep.scene import Draft
 
-SAMPLES = 60
+SAMPLES = 50
 
 
-def drafts(family: str) -> Iterator[Draft]:
-    for sample in range(SAMPLES):
-        yield FAMILIES[family](random.Random(f"{family}/{sample}"))
+@cache
+def drafts(family: str) -> tuple[Draft, ...]:
+    return tuple(FAMILIES[family](random.Random(f"{family}/{k}")) for k in range(SAMPLES))
 
 
 class Arithmetic:

@@ -57,7 +57,7 @@ def _mathvista(data: Path) -> list[str]:
 
 
 def _geometry3k(data: Path) -> list[str]:
-    """The options of the ten complete problems (letters are tested with their options elsewhere)."""
+    """The options of the ten complete problems."""
     folders = sorted((data / "geometry3k/examples").iterdir())
     return [
         c
@@ -72,10 +72,16 @@ def _contests(data: Path) -> list[str]:
 
 
 SETS: dict[str, Callable[[Path], list[str]]] = {
-    "math500": _math500, "olympiadbench": _olympiad, "gsm8k": _gsm8k, "mathverse": _mathverse,
-    "mathvision": _mathvision, "dynamath": _dynamath, "mathvista": _mathvista, "geometry3k": _geometry3k,
+    "math500": _math500,
+    "olympiadbench": _olympiad,
+    "gsm8k": _gsm8k,
+    "mathverse": _mathverse,
+    "mathvision": _mathvision,
+    "dynamath": _dynamath,
+    "mathvista": _mathvista,
+    "geometry3k": _geometry3k,
     "contests": _contests,
-}  # fmt: skip
+}
 
 
 def geometry3k_problems(data: Path) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""A generator of hostile answers: what a policy, a bug or an attacker may put where an answer belongs."""
+"""A generator of hostile answers: what a policy, a bug or an attacker may put in an answer."""
 
 from __future__ import annotations
 
@@ -11,17 +11,22 @@ _INJECTIONS = (
     f"open('/tmp/{CANARY}','w').write('x')",
     f"exec(\"open('/tmp/{CANARY}','w')\")",
     f"eval(compile(\"open('/tmp/{CANARY}','w')\",'x','exec'))",
-    f"[c for c in ().__class__.__base__.__subclasses__()][0]('/tmp/{CANARY}')",
-    "lambda: (yield)", "(lambda f: f(f))(lambda f: f(f))", "{{7*7}}", "${7*7}", "`id`", "$(id)", "'; DROP TABLE x; --",
-    f"\\input{{/tmp/{CANARY}}}", f"\\write18{{touch /tmp/{CANARY}}}", "\\def\\x{\\x\\x}\\x", "import sympy; sympy.sympify('1')",
-    "().__class__.__mro__[1].__subclasses__()", "\\immediate\\openout", "Symbol('x')", "x if x else y", "print(1)", "%s%s%s%n",
+    f"[c for c in ().__class__.__base__.__subclasses__()][0]('/tmp/{CANARY}')", "lambda: (yield)",
+    "(lambda f: f(f))(lambda f: f(f))", "{{7*7}}", "${7*7}", "`id`", "$(id)", "'; DROP TABLE x; --",
+    f"\\input{{/tmp/{CANARY}}}",
+    f"\\write18{{touch /tmp/{CANARY}}}", "\\def\\x{\\x\\x}\\x", "import sympy; sympy.sympify('1')",
+    "().__class__.__mro__[1].__subclasses__()", "\\immediate\\openout", "Symbol('x')",
+    "x if x else y", "print(1)", "%s%s%s%n",
 )  # fmt: skip
 _PIECES = (
-    "\\frac", "{", "}", "(", ")", "[", "]", "\\{", "\\}", "^", "_", "!", "|", "+", "-", "*", "/", "=", "<", ">", ",", ";", ":",
-    "\\sqrt", "\\sqrt[3]", "\\pi", "\\infty", "\\pm", "\\le", "\\cup", "\\in", "°", "%", "\\text{", "\\text{cm}", "cm", "m", "x", "y",
-    "AB", "sin", "\\cos", "\\log_", "\\binom", "\\begin{pmatrix}", "\\end{pmatrix}", "&", "\\\\", "1", "2", "9", "0", "0.", ".5", "1e9",
-    "1,000", "10^", " or ", " and ", "\\boxed{", "<answer>", "</answer>", "<think>", "</think>", "\\left", "\\right", "\\sum_", "\\int_0^",
-    "$", "\\$", "'", "''", "\\circ", "\\lfloor", "\\rfloor", "\\overline{", "...", "(A)", "B.", "\n", "\\,", "\\!", "e", "i", "!!", "**",
+    "\\frac", "{", "}", "(", ")", "[", "]", "\\{", "\\}", "^", "_", "!", "|", "+", "-", "*", "/",
+    "=", "<", ">", ",", ";", ":", "\\sqrt", "\\sqrt[3]", "\\pi", "\\infty", "\\pm", "\\le", "\\cup",
+    "\\in", "°", "%", "\\text{", "\\text{cm}", "cm", "m", "x", "y", "AB", "sin", "\\cos", "\\log_",
+    "\\binom", "\\begin{pmatrix}", "\\end{pmatrix}", "&", "\\\\", "1", "2", "9", "0", "0.", ".5",
+    "1e9", "1,000", "10^", " or ", " and ", "\\boxed{", "<answer>", "</answer>", "<think>",
+    "</think>", "\\left", "\\right", "\\sum_", "\\int_0^", "$", "\\$", "'", "''", "\\circ",
+    "\\lfloor", "\\rfloor", "\\overline{", "...", "(A)", "B.", "\n", "\\,", "\\!", "e", "i", "!!",
+    "**",
 )  # fmt: skip
 
 
@@ -46,9 +51,25 @@ def _digits(rng: random.Random) -> str:
 def _nesting(rng: random.Random) -> str:
     depth = rng.choice([30, 41, 200, 5_000])
     opening, closing = rng.choice(
-        [("(", ")"), ("{", "}"), ("[", "]"), ("\\{", "\\}"), ("\\sqrt{", "}"), ("\\frac{1}{", "}"), ("|", "|"), ("-", ""), ("sin(", ")"),
-         ("\\left(", "\\right)"), ("2^{", "}"), ("x_{", "}"), ("\\text{", "}"), ("f(", ")"), ("(1,", ")"), ("\\boxed{", "}")]
-    )  # fmt: skip
+        [
+            ("(", ")"),
+            ("{", "}"),
+            ("[", "]"),
+            ("\\{", "\\}"),
+            ("\\sqrt{", "}"),
+            ("\\frac{1}{", "}"),
+            ("|", "|"),
+            ("-", ""),
+            ("sin(", ")"),
+            ("\\left(", "\\right)"),
+            ("2^{", "}"),
+            ("x_{", "}"),
+            ("\\text{", "}"),
+            ("f(", ")"),
+            ("(1,", ")"),
+            ("\\boxed{", "}"),
+        ]
+    )
     return opening * depth + "1" + closing * rng.choice([depth, depth - 1, 0])
 
 
@@ -109,8 +130,33 @@ def _soup(rng: random.Random) -> str:
 
 
 def _wide(rng: random.Random) -> str:
-    pattern = rng.choice(["x+", "1,", "(x+1)*", "x or ", "\\pm 1 ", "1/", "a b ", "x^2+", "1=", "\\cup(1,2)", "(1+x)^{40}*", "5 cm ", "sin ", "x_1", "\\sqrt{x+",
-                          "(a+b+c+d+e)^", "\\begin{pmatrix}1&", "1:", "- ", "3! ", "\\frac1", "AB=", "y<"])  # fmt: skip
+    pattern = rng.choice(
+        [
+            "x+",
+            "1,",
+            "(x+1)*",
+            "x or ",
+            "\\pm 1 ",
+            "1/",
+            "a b ",
+            "x^2+",
+            "1=",
+            "\\cup(1,2)",
+            "(1+x)^{40}*",
+            "5 cm ",
+            "sin ",
+            "x_1",
+            "\\sqrt{x+",
+            "(a+b+c+d+e)^",
+            "\\begin{pmatrix}1&",
+            "1:",
+            "- ",
+            "3! ",
+            "\\frac1",
+            "AB=",
+            "y<",
+        ]
+    )
     return pattern * rng.choice([10, 60, 64, 400, 20_000]) + "1"
 
 
@@ -121,13 +167,42 @@ def _spaces(rng: random.Random) -> str:
 
 
 def _huge_values(rng: random.Random) -> str:
-    return rng.choice([
-        "10^{10^{10}}", "2^{100000}-2^{99999}", "(x+1)^{1000}", "(x+y+z)^{40}", "\\binom{1000000}{500000}", "\\sum_{k=1}^{10^{9}} k",
-        "\\int_0^{\\infty} e^{-x^{x^x}} dx", "\\sin(10^{1000})", "\\log_{1}{5}", "1/0", "0^0", "0^{-1}", "\\tan 90°", "\\sqrt{-1}^{\\sqrt{-1}}",
-        "1000!/999!", "(1000!)^{10}", "\\frac{1}{1-1}", "\\lfloor 10^{400} \\rfloor", "|10^{5000}|", "(2^{0.5})^{10000000}", "e^{e^{e^{e}}}",
-        "(1+10^{-300})^{10^{8}}", "gcd(10^{300}, 7)", "\\sqrt[1000000]{2}", "1^{10^{100}}", "(-1)^{10^{50}}", "\\sqrt{10^{399}+1}",
-        "x^{10^{9}}", "\\prod_{k=1}^{100000} k", "5^{1/3^{1/3}}", "\\sqrt{2}^{\\sqrt{2}^{\\sqrt{2}^{99}}}", "0.\\overline{" + "1" * 300 + "}",
-    ])  # fmt: skip
+    return rng.choice(
+        [
+            "10^{10^{10}}",
+            "2^{100000}-2^{99999}",
+            "(x+1)^{1000}",
+            "(x+y+z)^{40}",
+            "\\binom{1000000}{500000}",
+            "\\sum_{k=1}^{10^{9}} k",
+            "\\int_0^{\\infty} e^{-x^{x^x}} dx",
+            "\\sin(10^{1000})",
+            "\\log_{1}{5}",
+            "1/0",
+            "0^0",
+            "0^{-1}",
+            "\\tan 90°",
+            "\\sqrt{-1}^{\\sqrt{-1}}",
+            "1000!/999!",
+            "(1000!)^{10}",
+            "\\frac{1}{1-1}",
+            "\\lfloor 10^{400} \\rfloor",
+            "|10^{5000}|",
+            "(2^{0.5})^{10000000}",
+            "e^{e^{e^{e}}}",
+            "(1+10^{-300})^{10^{8}}",
+            "gcd(10^{300}, 7)",
+            "\\sqrt[1000000]{2}",
+            "1^{10^{100}}",
+            "(-1)^{10^{50}}",
+            "\\sqrt{10^{399}+1}",
+            "x^{10^{9}}",
+            "\\prod_{k=1}^{100000} k",
+            "5^{1/3^{1/3}}",
+            "\\sqrt{2}^{\\sqrt{2}^{\\sqrt{2}^{99}}}",
+            "0.\\overline{" + "1" * 300 + "}",
+        ]
+    )
 
 
 def _control(rng: random.Random) -> str:
@@ -138,27 +213,15 @@ def _control(rng: random.Random) -> str:
 
 
 KINDS: dict[str, Callable[[random.Random], str]] = {
-    "tower": _tower, "factorials": _factorials, "digits": _digits, "nesting": _nesting, "boxes": _boxes, "tags": _tags,
-    "unbalanced": _unbalanced, "blocks": _blocks, "soup": _soup, "wide": _wide, "spaces": _spaces, "huge": _huge_values,
-    "control": _control, "injection": lambda rng: rng.choice(_INJECTIONS),
+    "tower": _tower, "factorials": _factorials, "digits": _digits, "nesting": _nesting,
+    "boxes": _boxes, "tags": _tags, "unbalanced": _unbalanced, "blocks": _blocks, "soup": _soup,
+    "wide": _wide, "spaces": _spaces, "huge": _huge_values, "control": _control,
+    "injection": lambda rng: rng.choice(_INJECTIONS),
 }  # fmt: skip
 GOLDS = (
-    "5",
-    "\\frac{1}{2}",
-    "12\\sqrt{3}",
-    "x^2+1",
-    "\\{1,2\\}",
-    "(1,2)",
-    "30°",
-    "5 cm",
-    "C",
-    "y=2x+3",
-    "even",
-    "\\begin{pmatrix}1&2\\end{pmatrix}",
-    "78.5",
-    "1:2",
-    "(3,4]",
-)
+    "5", "\\frac{1}{2}", "12\\sqrt{3}", "x^2+1", "\\{1,2\\}", "(1,2)", "30°", "5 cm", "C", "y=2x+3",
+    "even", "\\begin{pmatrix}1&2\\end{pmatrix}", "78.5", "1:2", "(3,4]",
+)  # fmt: skip
 
 
 def hostile(seed: int, count: int) -> Iterator[tuple[str, str, str]]:

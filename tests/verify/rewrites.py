@@ -1,4 +1,4 @@
-"""Rewrites of a gold that keep or change its value by construction, independent of the checker's parser."""
+"""Rewrites of a gold that keep or change its value by construction, without the checker's help."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def strip(gold: str) -> str:
 
 
 def kind(gold: str) -> str:
-    """What can be done with a gold: `integer`, `decimal`, `fraction`, `tuple`, `list`, `formula` or nothing."""
+    """`integer`, `decimal`, `fraction`, `tuple`, `list`, `formula`, or "" for anything else."""
     text = strip(gold)
     for name, pattern in (
         ("integer", _INTEGER),

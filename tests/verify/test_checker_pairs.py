@@ -1,7 +1,7 @@
-r"""The labelled table: every row of `pairs/*.tsv` is one gold, one prediction and the right verdict.
+r"""The labelled table: each row of `pairs/*.tsv` is a gold, a prediction and the right verdict.
 
-Each false verdict that is met later becomes a row there. Rows are decided by `check_answer` under the
-reward profile; all of them must be decided in process, without a worker.
+Each false verdict that is met later becomes a row there. Rows are decided under the reward profile,
+and all of them in process, without a worker.
 """
 
 from __future__ import annotations

@@ -1,0 +1,34 @@
+"""Equations and inequalities: the same line or circle is written up to a factor."""
+
+from __future__ import annotations
+
+from adora_mm.verify import numeric
+from adora_mm.verify.containers import in_order
+from adora_mm.verify.profiles import Profile
+from adora_mm.verify.syntax import CONTAINERS, Node, symbols, walk
+
+_ORDERS = frozenset({"<", ">", "<=", ">="})
+
+
+def same_relation(left: Node, right: Node, profile: Profile) -> bool:
+    """Whether two relations hold for the same values.
+
+    Equations agree when left - right is the same up to a constant factor, inequalities when the
+    factor is positive and both are strict or both are not.
+    """
+    signs = str(left.value), str(right.value)
+    ordered = _ORDERS.issuperset(signs)
+    if ordered:
+        if signs[0][1:] != signs[1][1:]:
+            return False
+        if signs[0][0] != signs[1][0]:
+            right = Node("rel", right.args[::-1], left.value)
+    elif signs[0] != signs[1]:
+        return False
+    if left == right:
+        return True
+    sides = [Node("add", (rel.args[0], Node("neg", (rel.args[1],)))) for rel in (left, right)]
+    if any(n.op in CONTAINERS or n.op in ("call", "text") for side in sides for n in walk(side)):
+        return in_order(left.args, right.args, profile)
+    names = sorted(symbols(sides[0]) | symbols(sides[1]))
+    return bool(names) and numeric.proportional(sides[0], sides[1], names, positive=ordered)

@@ -1,0 +1,114 @@
+"""Run by the engine tests under torchrun: the same fixed batch, whatever the number of processes.
+
+    engine_worker.py MODEL OUT STAGE [--load CHECKPOINT] [--save CHECKPOINT] [--updates N] [--kl COEF]
+
+Six groups of three completions: two prompts without an image, two with one, two with two images of
+other sizes, so that ranks differ in images and lengths. OUT gets weights and metrics of rank 0.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+from pathlib import Path
+
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+from adora_mm import distributed
+from adora_mm.batching import TrainGroup, rank_share, split_minibatches
+from adora_mm.checkpoint import load_checkpoint, save_checkpoint
+from adora_mm.config import EngineConfig, LossConfig, PolicyConfig, TrainConfig
+from adora_mm.engine import Engine
+from adora_mm.processor import Processor
+from adora_mm.types import Completion, Problem
+
+NUM_IMAGES = (0, 0, 1, 1, 2, 2)
+GROUP_SIZE = 3
+
+
+def fixed_groups(processor: Processor) -> list[TrainGroup]:
+    rng = random.Random(0)
+    groups = []
+    for index, count in enumerate(NUM_IMAGES):
+        problem = Problem(id=str(index), question="Find x. " * (index + 1), answer="1")
+        images = [
+            Image.new("RGB", (56 + 28 * k + 28 * (index % 2), 84), (40 * index, 200, 60 * k))
+            for k in range(count)
+        ]
+        drawn = [
+            tuple(rng.randrange(10, 90) for _ in range(rng.randint(2, 12)))
+            for _ in range(GROUP_SIZE)
+        ]
+        completions = tuple(
+            Completion(
+                token_ids=tokens, text="", finish_reason="stop", logprobs=(-5.0,) * len(tokens)
+            )
+            for tokens in drawn
+        )
+        groups.append(
+            TrainGroup(
+                prompt=processor.encode_images(problem, images),
+                completions=completions,
+                advantages=tuple(rng.gauss(0, 1) for _ in range(GROUP_SIZE)),
+                counted=(True, True, index != 3),
+            )
+        )
+    return groups
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("model", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("stage", type=int)
+    parser.add_argument("--load", type=Path)
+    parser.add_argument("--save", type=Path)
+    parser.add_argument("--updates", type=int, default=2)
+    parser.add_argument("--kl", type=float, default=0.1)
+    arguments = parser.parse_args()
+
+    rank, world_size, device = distributed.start(threads=1)
+    processor = Processor(arguments.model)
+    engine = Engine(
+        arguments.model,
+        policy=PolicyConfig(path=str(arguments.model)),
+        train=TrainConfig(
+            total_steps=1, learning_rate=1e-2, groups_per_microbatch=2, grad_clip=1.0
+        ),
+        engine=EngineConfig(zero_stage=arguments.stage),
+        loss=LossConfig(kl_coef=arguments.kl),
+        temperature=1.0,
+        banned_token_ids=processor.banned_token_ids,
+        max_response_tokens=16,
+        group_size=GROUP_SIZE,
+        total_updates=10,
+        device=device,
+    )
+    if arguments.load:
+        load_checkpoint(arguments.load, engine)
+    groups = fixed_groups(processor)
+    share = rank_share(len(groups), len(groups), rank=rank, world_size=world_size)
+    rows = []
+    for _ in range(arguments.updates):
+        (minibatch,) = split_minibatches(
+            [groups[index] for index in share],
+            num_minibatches=1,
+            groups_per_microbatch=1 if world_size == 2 else 4,
+            pad=processor.pad_token_id,
+        )
+        rows.append(engine.update([engine.add_logprobs(batch) for batch in minibatch]))
+    if arguments.save:
+        save_checkpoint(arguments.save, engine, processor, {"step": len(rows)})
+    weights = {name: weight.clone().contiguous() for name, weight in engine.named_weights()}
+    if rank == 0:
+        save_file(weights, arguments.out)
+        arguments.out.with_suffix(".json").write_text(json.dumps(rows))
+    distributed.barrier()
+    torch.distributed.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,140 @@
+"""The engine: an update does not depend on micro-batches, processes or ZeRO stage."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from adora_mm.config import EngineConfig, TrainConfig
+from adora_mm.engine import deepspeed_config, learning_rate
+from data_prep.tiny_model import build_model, build_tokenizer, save_folder
+
+WORKER = Path(__file__).with_name("engine_worker.py")
+ROOT = Path(__file__).resolve().parents[1]
+# fp32 sums in another order, after two Adam steps of 1e-2: Adam divides by the gradient's size, so
+# an entry whose gradient is almost zero may move by more than the last bits.
+TOLERANCE = 2e-4
+
+
+def run_worker(processes: int, *arguments: object) -> None:
+    environment = dict(os.environ, PYTHONPATH=str(ROOT), OMP_NUM_THREADS="1", HF_HUB_OFFLINE="1")
+    done = subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node"]
+        + [str(word) for word in (processes, WORKER, *arguments)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("engine") / "model"
+    tokenizer = build_tokenizer(["Find x. 47+68=115."], vocab_size=300)
+    tiny = build_model(
+        tokenizer, hidden_size=64, num_layers=2, vision_hidden_size=64, vision_depth=1
+    )
+    save_folder(folder, tiny, tokenizer)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def one_process(model: Path) -> Path:
+    """Weights after two updates in one process, ZeRO-0, all groups in two micro-batches."""
+    out = model.parent / "one.safetensors"
+    run_worker(1, model, out, 0, "--save", model.parent / "one-checkpoint")
+    return out
+
+
+def largest_difference(a: Path, b: Path) -> float:
+    left, right = load_file(a), load_file(b)
+    assert left.keys() == right.keys()
+    return max(float((left[name] - right[name]).abs().max()) for name in left)
+
+
+def metrics(out: Path) -> list[dict[str, float]]:
+    rows: list[dict[str, float]] = json.loads(out.with_suffix(".json").read_text())
+    return rows
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", [0, 1, 2, 3])
+def test_two_processes_make_the_update_of_one(model: Path, one_process: Path, stage: int) -> None:
+    out = model.parent / f"two-{stage}.safetensors"
+    run_worker(2, model, out, stage)
+    assert largest_difference(out, one_process) < TOLERANCE
+    for two, one in zip(metrics(out), metrics(one_process), strict=True):
+        assert two.keys() == one.keys()
+        for name in one:
+            assert two[name] == pytest.approx(one[name], rel=2e-3, abs=2e-5), name
+
+
+def test_an_update_moves_the_weights(model: Path, one_process: Path) -> None:
+    start = load_file(model / "model.safetensors")
+    moved = load_file(one_process)
+    assert max(float((moved[n] - start[n]).abs().max()) for n in moved) > 100 * TOLERANCE / 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("saved", "loaded"), [((2, 3), (1, 0)), ((2, 2), (1, 1)), ((1, 0), (2, 3))])
+def test_a_checkpoint_loads_on_other_ranks_and_stages(
+    model: Path, one_process: Path, saved: tuple[int, int], loaded: tuple[int, int]
+) -> None:
+    """One update, save, load elsewhere, one more: the same as two updates in one go."""
+    name = f"{saved}-{loaded}".replace(" ", "")
+    checkpoint, out = model.parent / f"checkpoint-{name}", model.parent / f"out-{name}.safetensors"
+    run_worker(saved[0], model, out, saved[1], "--updates", 1, "--save", checkpoint)
+    run_worker(loaded[0], model, out, loaded[1], "--updates", 1, "--load", checkpoint)
+    assert largest_difference(out, one_process) < TOLERANCE
+    assert metrics(out)[0]["loss/kl"] == pytest.approx(metrics(one_process)[1]["loss/kl"], rel=1e-3)
+
+
+def test_the_checkpoint_is_an_hf_folder(model: Path, one_process: Path) -> None:
+    from adora_mm.models import load_policy
+    from adora_mm.processor import Processor
+
+    folder = model.parent / "one-checkpoint" / "policy"
+    saved = dict(load_policy(folder).named_parameters())
+    for name, weight in load_file(one_process).items():
+        assert torch.equal(saved[name].detach(), weight), name
+    assert Processor(folder).banned_token_ids == Processor(model).banned_token_ids
+
+
+def test_deepspeed_never_clips_by_default() -> None:
+    config = deepspeed_config(EngineConfig(), dtype="float32", grad_clip=0.0, microbatch_rows=2)
+    assert config["gradient_clipping"] == 0.0
+
+
+def test_extra_settings_are_merged_into_deepspeeds_json() -> None:
+    extra = {"zero_optimization": {"reduce_bucket_size": 1000}}
+    config = deepspeed_config(
+        EngineConfig(zero_stage=2, extra=extra), dtype="bfloat16", grad_clip=1.0, microbatch_rows=2
+    )
+    assert config["zero_optimization"] == {"stage": 2, "reduce_bucket_size": 1000}
+    assert config["bf16"] == {"enabled": True}
+
+
+@pytest.mark.parametrize(
+    ("settings", "update", "expected"),
+    [
+        ({"schedule": "constant"}, 7, 1.0),
+        ({"schedule": "constant", "warmup_steps": 4}, 1, 0.5),
+        ({"schedule": "cosine", "min_lr_ratio": 0.1}, 0, 1.0),
+        ({"schedule": "cosine", "min_lr_ratio": 0.1}, 50, 0.55),
+        ({"schedule": "cosine", "min_lr_ratio": 0.1}, 100, 0.1),
+    ],
+)
+def test_learning_rate_schedule(settings: dict, update: int, expected: float) -> None:
+    config = TrainConfig(total_steps=1, learning_rate=1.0, **settings)
+    assert learning_rate(config, update, total_updates=100) == pytest.approx(expected)
+
