@@ -26,7 +26,7 @@ class TrainGroup:
     completions: tuple[Completion, ...]
     advantages: tuple[float, ...]
     counted: tuple[bool, ...]
-    """False: the completion takes no part in the loss (a truncated one, when the recipe says so)."""
+    """False: the completion takes no part in the loss (truncated, and the recipe masks those)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

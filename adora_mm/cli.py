@@ -75,27 +75,32 @@ def _recipe_arguments(command: str, words: list[str], *, resume: bool) -> argpar
 
 
 def _make_data(config: RunConfig) -> None:
-    """Fill a missing data folder with generated problems, when the recipe says how."""
-    wanted = config.data.generate
-    if wanted is None:
-        return
+    """Fill missing data folders, when the recipe says how."""
     names = [config.data.train] if isinstance(config.data.train, str) else [*config.data.train]
     names += [config.data.val] if config.data.val else []
     folders = {Path(name.rpartition("@")[0] or name) for name in names}
-    missing = [folder for folder in folders if not (folder / "manifest.json").exists()]
-    if not missing:
-        return
+    missing = sorted(folder for folder in folders if not folder.exists())
+    for folder in missing if config.data.generate else ():
+        _generate(config, folder)
+    for folder in missing if config.data.prep else ():
+        if _prep([*config.data.prep, "--out", str(folder)]) != 0:
+            raise ValueError(f"{folder}: adora prep could not make it (see the line above)")
+
+
+def _generate(config: RunConfig, folder: Path) -> None:
     from data_prep.synthetic import write_synthetic
 
-    for folder in missing:
-        print(f"making {sum(wanted.counts.values())} problems in {folder} ...", flush=True)
-        write_synthetic(
-            folder,
-            counts=wanted.counts,
-            seed=wanted.seed,
-            families=wanted.families or None,
-            image_px=wanted.image_px,
-        )
+    wanted = config.data.generate
+    assert wanted is not None
+    print(f"making {sum(wanted.counts.values())} problems in {folder} ...", flush=True)
+    write_synthetic(
+        folder,
+        counts=wanted.counts,
+        seed=wanted.seed,
+        families=wanted.families or None,
+        image_px=wanted.image_px,
+        label_grid_px=wanted.label_grid_px,
+    )
 
 
 def _prep(words: list[str]) -> int:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -86,10 +87,12 @@ class Engine:
         self.max_response_tokens = max_response_tokens
         self.total_updates = total_updates
         self.updates = 0
-        self._options = {"temperature": temperature, "banned_token_ids": tuple(banned_token_ids)}
+        self._scorer = partial(
+            ResponseScorer, temperature=temperature, banned_token_ids=tuple(banned_token_ids)
+        )
         model = load_policy(model_path, dtype=DTYPES[policy.dtype], attention=policy.attention)
         _prepare(model, policy)
-        scorer = ResponseScorer(model, **self._options)
+        scorer = self._scorer(model)
         config = deepspeed_config(
             engine,
             dtype=policy.dtype,
@@ -206,7 +209,7 @@ class Engine:
     ) -> Any:
         """A frozen copy of the starting policy; partitioned like the policy under ZeRO-3."""
         model = load_policy(model_path, dtype=DTYPES[policy.dtype], attention=policy.attention)
-        scorer = ResponseScorer(model, **self._options).requires_grad_(False).eval()
+        scorer = self._scorer(model).requires_grad_(False).eval()
         if self.zero_stage != 3:
             return scorer.to(self.device)
         import deepspeed

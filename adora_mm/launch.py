@@ -16,6 +16,7 @@ from adora_mm.config import RunConfig
 from adora_mm.data import fingerprint
 from adora_mm.engine import DTYPES, Engine
 from adora_mm.metrics.console import ConsoleLog
+from adora_mm.models import policy_path
 from adora_mm.plan import Plan, describe, make_plan
 from adora_mm.processor import Processor
 from adora_mm.recorder import Recorder
@@ -24,8 +25,6 @@ from adora_mm.run_folder import RunFolder, check_disk, git_revision, versions
 from adora_mm.trainer import Trainer
 from adora_mm.training_data import RunProblems, load_run_problems
 from adora_mm.verify import CheckerPool
-
-EMBEDDED_POLICY = Path(__file__).parent / "assets" / "tiny_qwen2_5_vl"
 
 T = TypeVar("T")
 
@@ -42,11 +41,6 @@ class Setting:
     problems: RunProblems
     plan: Plan
     policy_path: Path | str
-
-
-def policy_path(path: str) -> Path | str:
-    """The folder or hub name of a recipe's `policy.path`."""
-    return EMBEDDED_POLICY if path == "embedded" else path
 
 
 def prepare(config: RunConfig) -> Setting:
@@ -75,9 +69,9 @@ def train(config: RunConfig, *, resume: bool, make_data: Callable[[], None]) -> 
     rank, world_size, device = distributed.start(config.engine.threads)
     first = rank == 0
     folder = RunFolder(Path(config.run_dir) / config.name)
+    _on_first(lambda: folder.check_free(resume=resume))
     _on_first(make_data)
     setting = prepare(config)
-    checkpoint = _on_first(lambda: folder.open(config, resume=resume))
     console = ConsoleLog(enabled=first, total_steps=setting.plan.total_steps)
     started = time.monotonic()
     pool = CheckerPool(config.checker.workers, config.checker.timeout_s, config.checker.memory_mb)
@@ -87,12 +81,10 @@ def train(config: RunConfig, *, resume: bool, make_data: Callable[[], None]) -> 
         engine = _engine(config, setting, device)
         num_parameters = sum(_numel(p) for p in engine.model.parameters())
         _on_first(lambda: check_disk(folder.path, _checkpoint_bytes(config, num_parameters)))
+        checkpoint = _on_first(lambda: folder.open(config, resume=resume))
         if first:
             _announce(config, setting, folder, console, world_size, num_parameters)
-            after = None
-            if checkpoint is not None or resume:
-                after = int(checkpoint.name.removeprefix("step-")) if checkpoint else -1
-            recorder = Recorder(folder, config.logging, console, after_step=after)
+            recorder = Recorder(folder, config.logging, console, after_step=_kept(checkpoint))
         trainer = Trainer(
             config, setting.plan, folder, recorder, setting.problems, setting.processor,
             backend, engine, pool,
@@ -194,9 +186,14 @@ def _finish(
     console.say(f"finished in {minutes:.1f} minutes: {folder.path}")
 
 
+def _kept(checkpoint: Path | None) -> int:
+    """The last step whose records stay; -1 for none, since evaluations start at step 0."""
+    return -1 if checkpoint is None else int(checkpoint.name.removeprefix("step-"))
+
+
 def _on_first(action: Callable[[], T]) -> T:
     """Rank 0's result on every rank; its ValueError or OSError is raised on every rank."""
-    outcome: tuple[bool, Any] = (True, None)
+    outcome: Any = None
     if distributed.is_first():
         try:
             outcome = (True, action())
@@ -205,7 +202,7 @@ def _on_first(action: Callable[[], T]) -> T:
     worked, value = distributed.broadcast(outcome)
     if not worked:
         raise RunError(value)
-    return value  # type: ignore[no-any-return]
+    return value
 
 
 def _numel(parameter: Any) -> int:

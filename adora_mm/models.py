@@ -21,6 +21,14 @@ from adora_mm.logprobs import token_logprobs
 from adora_mm.processor import Prompt
 
 
+EMBEDDED_POLICY = Path(__file__).parent / "assets" / "tiny_qwen2_5_vl"
+
+
+def policy_path(path: str) -> Path | str:
+    """The folder or hub name of a recipe's `policy.path`; `embedded` ships with the package."""
+    return EMBEDDED_POLICY if path == "embedded" else path
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PromptBatch:
     """P left-padded prompts with the pixels of their images, in order."""

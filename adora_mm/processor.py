@@ -64,7 +64,7 @@ class Processor:
             self.image_processor = _load_image_processor(model_path, min_pixels, max_pixels)
         known = self.tokenizer.get_vocab()
         self.banned_token_ids = tuple(known[m] for m in VISION_MARKERS if m in known)
-        """Tokens that a policy must never sample: they would announce an image that is not there."""
+        """Tokens that a policy must never sample: they announce an image that is not there."""
 
     def encode(self, problem: Problem) -> Prompt:
         """Encode one problem, decoding its images now.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 
@@ -26,9 +27,9 @@ class Recorder:
     """
 
     def __init__(
-        self, folder: RunFolder, config: LoggingConfig, console: ConsoleLog, *, after_step: int | None
+        self, folder: RunFolder, config: LoggingConfig, console: ConsoleLog, *, after_step: int
     ) -> None:
-        """`after_step` cuts what an interrupted run wrote beyond the checkpoint it resumes from."""
+        """Rows beyond `after_step`, left by an interrupted run, are cut; -1 starts afresh."""
         self.config = config
         self.console = console
         self.evaluations = _read_evaluations(folder, after_step)
@@ -39,8 +40,8 @@ class Recorder:
         }
         self._board: TensorBoardWriter | None = None
         if config.tensorboard and importlib.util.find_spec("tensorboard"):
-            purge = None if after_step is None else after_step + 1
-            self._board = TensorBoardWriter(folder.path / "tensorboard", purge_step=purge)
+            board = folder.path / "tensorboard"
+            self._board = TensorBoardWriter(board, purge_step=after_step + 1)
 
     def step(self, step: int, metrics: Mapping[str, float], times: Mapping[str, float]) -> None:
         self._files["metrics"].write({"step": step, **metrics})
@@ -50,7 +51,11 @@ class Recorder:
         self.console.step(step, metrics, times["time/step_s"])
 
     def train_samples(
-        self, step: int, groups: Sequence[RolloutGroup], share: Sequence[int], result: AdvantageResult
+        self,
+        step: int,
+        groups: Sequence[RolloutGroup],
+        share: Sequence[int],
+        result: AdvantageResult,
     ) -> None:
         """Write the first groups of this rank's share, every `sample_every_steps` steps."""
         if step % self.config.sample_every_steps and step != 1:
@@ -83,11 +88,9 @@ class Recorder:
             self._board.close()
 
 
-def _read_evaluations(folder: RunFolder, after_step: int | None) -> list[EvalResult]:
-    import json
-
+def _read_evaluations(folder: RunFolder, after_step: int) -> list[EvalResult]:
     path = folder.path / "evals.jsonl"
-    if after_step is None or not path.exists():
+    if not path.exists():
         return []
     names = {field.name for field in fields(EvalResult)}
     rows = [json.loads(line) for line in path.read_text("utf-8").splitlines() if line.endswith("}")]

@@ -1,13 +1,14 @@
 """The folder of one run: created once, refused to a second run, continued on request.
 
-    config.yaml  run.json  metrics.jsonl  timings.jsonl  evals.jsonl
-    samples/train.jsonl  samples/eval.jsonl  tensorboard/  checkpoints/  policy/  report.html
+config.yaml  run.json  metrics.jsonl  timings.jsonl  evals.jsonl
+samples/train.jsonl  samples/eval.jsonl  tensorboard/  checkpoints/  report.html
 """
 
 from __future__ import annotations
 
 import fcntl
 import importlib.metadata
+import itertools
 import json
 import os
 import shutil
@@ -33,30 +34,36 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.checkpoints = path / "checkpoints"
-        self.policy = path / "policy"
         self._lock: TextIO | None = None
         self._info: dict[str, Any] = {}
 
-    def open(self, config: RunConfig, *, resume: bool) -> Path | None:
-        """Create the folder, or continue it; returns the checkpoint to resume from.
-
-        Raises RunFolderError when another run is there (without `resume`), when another process
-        holds the folder, or when the recipe differs from the one that is being resumed.
-        """
-        started = (self.path / "run.json").exists()
-        if started and not resume:
+    def check_free(self, *, resume: bool) -> None:
+        """Raise RunFolderError when another run is there; writes nothing."""
+        if self._started and not resume:
             raise RunFolderError(
                 f"{self.path} already holds a run; add --resume to go on with it, or choose "
                 "another name=... (or delete the folder)"
             )
+
+    def open(self, config: RunConfig, *, resume: bool) -> Path | None:
+        """Create the folder, or continue it; returns the checkpoint to resume from.
+
+        Raises RunFolderError like `check_free`, when another process holds the folder, or when the
+        recipe differs from the one that is being resumed.
+        """
+        self.check_free(resume=resume)
         self.path.mkdir(parents=True, exist_ok=True)
         self._take_lock()
-        if not started:
+        if not self._started:
             write_atomically(self.path / "config.yaml", dump_config(config))
             return None
         self._compare(config)
         self._info = json.loads((self.path / "run.json").read_text("utf-8"))
         return latest_checkpoint(self.checkpoints)
+
+    @property
+    def _started(self) -> bool:
+        return (self.path / "run.json").exists()
 
     def update_info(self, **values: Any) -> None:
         """Merge values into run.json."""
@@ -101,7 +108,7 @@ def check_disk(path: Path, needed_bytes: int) -> None:
     if free < needed_bytes:
         raise RunFolderError(
             f"{path}: {free / 1e9:.1f} GB free, but the run's checkpoints need about "
-            f"{needed_bytes / 1e9:.1f} GB; free some, lower checkpoint.keep_last, or set run_dir=..."
+            f"{needed_bytes / 1e9:.1f} GB; free some, lower checkpoint.keep_last, or set run_dir="
         )
 
 
@@ -138,5 +145,5 @@ def git_revision() -> str | None:
 
 
 def _first_difference(old: str, new: str) -> str:
-    pairs = zip(old.splitlines() + [""], new.splitlines() + [""], strict=False)
+    pairs = itertools.zip_longest(old.splitlines(), new.splitlines(), fillvalue="")
     return next((b.strip() or a.strip() for a, b in pairs if a != b), "")

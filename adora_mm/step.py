@@ -54,9 +54,7 @@ def gather_facts(
     groups: Sequence[RolloutGroup], share: Sequence[int], reward: RewardConfig
 ) -> list[list[RolloutFacts]]:
     """Facts of the whole rollout batch, [P][G], in the order of the prompts, on every rank."""
-    own = [
-        (index, facts_of(group, reward)) for index, group in zip(share, groups, strict=True)
-    ]
+    own = [(index, facts_of(group, reward)) for index, group in zip(share, groups, strict=True)]
     everything = [item for part in distributed.gather(own) for item in part]
     return [facts for _, facts in sorted(everything, key=lambda item: item[0])]
 

@@ -52,7 +52,8 @@ def load_run_problems(config: DataConfig, processor: Processor, *, seed: int) ->
     )
     for name, problems, wanted in (("train", kept.train, train), ("val", kept.val, val)):
         if wanted and not problems:
-            raise DataError(f"data.{name}: no usable problem is left; first fault: {min(bad.values())}")
+            fault = next(iter(bad.values()))
+            raise DataError(f"data.{name}: no usable problem is left; first fault: {fault}")
     return kept
 
 
@@ -62,9 +63,7 @@ def find_unusable(
     """(id, question) of each problem with a bad image or an over-long prompt, and why."""
     bad = {
         (problem.id, problem.question): reason
-        for problem, reason in check_images(
-            problems, max_megapixels=config.max_image_megapixels
-        )
+        for problem, reason in check_images(problems, max_megapixels=config.max_image_megapixels)
     }
     for problem in problems:
         if (problem.id, problem.question) in bad:

@@ -1,4 +1,4 @@
-"""The records that flow through a run, one way: Problem -> Completion -> Verdict -> Rollout -> RolloutGroup.
+"""The records of a run, one way: Problem -> Completion -> Verdict -> Rollout -> RolloutGroup.
 
 All are frozen and keyword-only. Images stay paths until the moment a model needs pixels, so a
 record is cheap to copy, to log and to send to a worker process. Nothing here imports torch.
@@ -24,7 +24,7 @@ class Problem:
     question: str
     """Text without image placeholders; images come before the text in the prompt."""
     answer: str
-    """Gold answer as a string in plain maths or LaTeX; for choices the value, a letter or the text."""
+    """Gold answer in plain maths or LaTeX; for choices the value, a letter or the text."""
     images: tuple[Path, ...] = ()
     """Absolute paths, decoded late."""
     choices: tuple[str, ...] = ()
@@ -49,7 +49,8 @@ class Completion:
     """Decoded response without special tokens."""
     finish_reason: FinishReason
     logprobs: tuple[float, ...]
-    """The engine's own log-prob (nats) of each token in `token_ids`, under the sampling distribution."""
+    """The engine's own log-prob (nats) of each token in `token_ids`: tempered, banned tokens out,
+    before top-p."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -76,7 +76,7 @@ def evaluate(
 
 
 def summarise(groups: Sequence[RolloutGroup], *, name: str, mode: str, step: int) -> EvalResult:
-    """Count the verdicts of an evaluation; a right answer counts even if the text went on too long."""
+    """Count the verdicts; a right answer counts even if the text went on too long."""
     rollouts = [rollout for group in groups for rollout in group.rollouts]
     outcomes = [rollout.verdict.outcome for rollout in rollouts]
     n, correct = len(rollouts), outcomes.count("correct")
@@ -109,8 +109,6 @@ def _collect(
     groups: list[RolloutGroup] = []
     for start in range(0, len(own), PROBLEMS_AT_ONCE):
         part = own[start : start + PROBLEMS_AT_ONCE]
-        groups += collect_groups(
-            backend, processor, pool, part, sampling, RewardConfig()
-        ).groups
+        groups += collect_groups(backend, processor, pool, part, sampling, RewardConfig()).groups
     shares = distributed.gather(groups)
     return [shares[i % world_size][i // world_size] for i in range(len(problems))]

@@ -46,6 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog=PROG, description="Make data folders for training and evaluation.")
     commands = parser.add_subparsers(required=True, metavar="SOURCE", parser_class=_Parser)
     _add_synthetic(commands.add_parser("synthetic", help="generate geometry problems"))
+    _add_tiny_policy(commands.add_parser("tiny-policy", help="build the embedded policy"))
     for name, source in SOURCES.items():
         command = commands.add_parser(name, help=source.summary)
         command.set_defaults(run=_run_source, source=name)
@@ -53,6 +54,32 @@ def _parser() -> argparse.ArgumentParser:
     listing = commands.add_parser("list", help="sources, their licences and what they need")
     listing.set_defaults(run=_run_list)
     return parser
+
+
+def _add_tiny_policy(command: argparse.ArgumentParser) -> None:
+    command.set_defaults(run=_run_tiny_policy)
+    command.add_argument("--out", required=True, type=Path, help="folder to write")
+    command.add_argument("--pictures", type=int, default=20_000, help="training pictures")
+    command.add_argument("--eye-steps", type=int, default=400, help="steps of the vision tower")
+    command.add_argument("--steps", type=int, default=2500, help="supervised steps")
+    command.add_argument("--held-out", type=int, default=300, help="problems to measure on")
+    command.add_argument("--seed", type=int, default=0)
+
+
+def _run_tiny_policy(arguments: argparse.Namespace) -> None:
+    from data_prep.tiny_policy import Perception, Pictures, WarmStart, build
+
+    if arguments.out.exists():
+        raise ValueError(f"{arguments.out} exists; choose another --out")
+    card = build(
+        arguments.out,
+        Pictures(count=arguments.pictures),
+        Perception(steps=arguments.eye_steps, seed=arguments.seed),
+        WarmStart(steps=arguments.steps, seed=arguments.seed),
+        held_out=arguments.held_out,
+        log=lambda line: print(line, flush=True),
+    )
+    print(f"{arguments.out}: {card['held_out']}")
 
 
 def _add_synthetic(command: argparse.ArgumentParser) -> None:

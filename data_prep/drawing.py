@@ -65,12 +65,15 @@ def draw(scene: Scene, *, image_px: int, rng: random.Random) -> Image.Image:
     return render(layout(scene, image_px=image_px, rng=rng))
 
 
-def layout(scene: Scene, *, image_px: int, rng: random.Random) -> Layout:
-    """The first of some random poses in which every label finds a clean place."""
+def layout(scene: Scene, *, image_px: int, rng: random.Random, label_grid_px: int = 0) -> Layout:
+    """The first of some random poses in which every label finds a clean place.
+
+    `label_grid_px` puts labels on a grid, in one size of letters (see `placement.place`).
+    """
     problem = LabelOverlap("no pose was tried")
     for _ in range(POSES):
         try:
-            return _pose(scene, image_px, rng)
+            return _pose(scene, image_px, rng, label_grid_px)
         except LabelOverlap as overlap:
             problem = overlap
     raise problem
@@ -106,13 +109,13 @@ def _coverage(plan: Layout, color: Color) -> Image.Image:
 # -- pose ---------------------------------------------------------------------------------------
 
 
-def _pose(scene: Scene, image_px: int, rng: random.Random) -> Layout:
-    style = choose_style(image_px, rng)
+def _pose(scene: Scene, image_px: int, rng: random.Random, label_grid_px: int) -> Layout:
+    style = choose_style(image_px, rng, one_size=label_grid_px > 0)
     view = fit(scene, image_px, style, rng)
     strokes = [*_outlines(scene, view, style), *_marks(scene, view, style, image_px)]
     wishes = label_wishes(scene, view, style, image_px)
     dots = tuple(view(dot) for dot in scene.dots)
-    labels = place(wishes, _ink(image_px, strokes, dots))
+    labels = place(wishes, _ink(image_px, strokes, dots), label_grid_px)
     return Layout(
         image_px=image_px, style=style, strokes=tuple(strokes), dots=dots, labels=tuple(labels)
     )

@@ -55,10 +55,12 @@ class Placed:
     bottom: int
 
 
-def place(wishes: list[Wish], ink: NDArray[np.uint8]) -> list[Placed]:
+def place(wishes: list[Wish], ink: NDArray[np.uint8], grid_px: int = 0) -> list[Placed]:
     """Place all labels in order; `ink` is [H, W], non-zero where something is drawn.
 
-    Raises LabelOverlap when a label finds no place.
+    With `grid_px` the upper left corner of every label lies on a grid of that many pixels (one in
+    from the line), for readers whose eyes are patches of that size. Raises LabelOverlap when a
+    label finds no place.
     """
     table = np.zeros((ink.shape[0] + 1, ink.shape[1] + 1), dtype=np.int64)
     table[1:, 1:] = (ink > 0).cumsum(axis=0).cumsum(axis=1)
@@ -67,6 +69,8 @@ def place(wishes: list[Wish], ink: NDArray[np.uint8]) -> list[Placed]:
     for wish in wishes:
         size = np.array([wish.width, wish.height])
         low = np.rint(wish.centers - size / 2).astype(np.int64)
+        if grid_px:
+            low = np.rint((low - 1) / grid_px).astype(np.int64) * grid_px + 1
         boxes = np.concatenate([low, low + size], axis=1)
         clearance = np.minimum(_ink_clearance(boxes, table), _box_clearance(boxes, taken))
         cost = wish.costs + CROWDING_COST * (COMFORT_PX - np.minimum(clearance, COMFORT_PX))

@@ -54,14 +54,17 @@ def generate(
     max_difficulty: int = 5,
     givens: Literal["picture", "text"] = "picture",
     variants: int = 1,
+    label_grid_px: int = 0,
 ) -> Iterator[tuple[Problem, Image.Image]]:
     """Yield `count` problems of a split with their pictures.
 
     `families` are names (equally likely) or name -> weight. None means all: equally likely, and
     one that has no further problem leaves the mixture. With `givens="text"` the question states
     everything that the picture shows. A problem appears at most `variants` times, each time in
-    another pose, with other letters. Raises ValueError for bad arguments, and when a named family
-    has no further problem for the split (the message says how many exist).
+    another pose, with other letters. `label_grid_px` puts the upper left corner of every label on
+    a grid, for vision towers too small to find digits anywhere. Raises ValueError for bad
+    arguments, and when a named family has no further problem for the split (the message says how
+    many exist).
     """
     layouts = generate_layouts(
         count=count,
@@ -73,6 +76,7 @@ def generate(
         max_difficulty=max_difficulty,
         givens=givens,
         variants=variants,
+        label_grid_px=label_grid_px,
     )
     return ((problem, render(plan)) for problem, plan in layouts)
 
@@ -88,6 +92,7 @@ def generate_layouts(
     max_difficulty: int = 5,
     givens: Literal["picture", "text"] = "picture",
     variants: int = 1,
+    label_grid_px: int = 0,
 ) -> Iterator[tuple[Problem, Layout]]:
     """Like `generate`, with what is to be painted and where its labels stand."""
     _check(count, split, image_px, min_difficulty, max_difficulty, givens, variants)
@@ -96,6 +101,7 @@ def generate_layouts(
         image_px=image_px,
         difficulties=range(min_difficulty, max_difficulty + 1),
         variants=variants,
+        label_grid_px=label_grid_px,
     )
     return _stream(search, count, seed, families is None, _weights(families), givens)
 
@@ -108,6 +114,7 @@ class _Search:
     image_px: int
     difficulties: range
     variants: int
+    label_grid_px: int
     seen: Counter[str] = field(default_factory=Counter)
     """Key text -> appearances."""
     found: Counter[str] = field(default_factory=Counter)
@@ -158,7 +165,13 @@ def _next(search: _Search, family: str, stream: str) -> tuple[Draft, Layout] | N
             continue
         if search.seen[key] < search.variants:
             try:
-                return draft, layout(draft.scene, image_px=search.image_px, rng=rng)
+                plan = layout(
+                    draft.scene,
+                    image_px=search.image_px,
+                    rng=rng,
+                    label_grid_px=search.label_grid_px,
+                )
+                return draft, plan
             except LabelOverlap:
                 pass
         repeats += 1
@@ -178,6 +191,7 @@ def write_synthetic(
     max_difficulty: int = 5,
     givens: Literal["picture", "text"] = "picture",
     variants: int = 1,
+    label_grid_px: int = 0,
     overwrite: bool = False,
 ) -> dict[str, Any]:
     """Write one data folder with `counts[split]` problems per split; returns its manifest.
@@ -191,6 +205,7 @@ def write_synthetic(
         "min_difficulty": min_difficulty,
         "max_difficulty": max_difficulty,
         "givens": givens,
+        "label_grid_px": label_grid_px,
     }
 
     def entries() -> Iterator[Entry]:

@@ -1,4 +1,4 @@
-"""A Qwen2.5-VL small enough for two CPU cores: transformers' own model class, only the sizes differ.
+"""A Qwen2.5-VL small enough for two CPU cores: transformers' own class, only the sizes differ.
 
 The tokenizer is a byte-level BPE trained on the generator's own text, with Qwen's special tokens,
 digit-by-digit numbers and Qwen's chat layout (without the default system message, which would cost
@@ -7,6 +7,7 @@ a tiny model a third of its prompt). Images pass through the Qwen2-VL image proc
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -78,8 +79,6 @@ def build_tokenizer(corpus: Iterable[str], *, vocab_size: int = 512) -> Qwen2Tok
 
 
 def _merges(raw: Tokenizer) -> list[tuple[str, str]]:
-    import json
-
     merges = json.loads(raw.to_str())["model"]["merges"]
     return [(left, right) for left, right in merges]
 

@@ -6,9 +6,13 @@ Each example is one picture with one of three answers, all ending in `\\boxed{}`
     brief    180-115=65. \\boxed{65}                      writes the last step only
     direct   \\boxed{65}                                  answers at once
 
-Training starts on full solutions, whose many digits teach the eyes, and ends on a mixture in which
-direct answers are common. So the policy knows a reliable long way and a quick unreliable one and
-mostly takes the quick one: what reinforcement learning has to find out is which one pays.
+Training starts on full solutions and ends on a mixture in which direct answers are common. So the
+policy knows a reliable long way and a quick unreliable one and mostly takes the quick one: what
+reinforcement learning has to find out is which one pays.
+
+The eyes have had lessons of their own (`perception.py`) and stay frozen for most of the run: the
+features of all pictures are computed once, which leaves two thirds of a step's work undone. The
+last steps train everything.
 """
 
 from __future__ import annotations
@@ -22,11 +26,15 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
+from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from adora_mm.models import PromptBatch, ResponseScorer
 from adora_mm.processor import Processor
 from adora_mm.types import Problem
+from data_prep.perception import shifted
+from data_prep.tiny_model import PATCH
 
 FORMS = ("full", "brief", "direct")
 
@@ -46,7 +54,7 @@ class Example:
 class WarmStart:
     """Settings of the supervised run."""
 
-    steps: int = 6000
+    steps: int = 2500
     batch_size: int = 64
     learning_rate: float = 2e-3
     weight_decay: float = 0.05
@@ -55,8 +63,11 @@ class WarmStart:
     """Share of the steps that trains on full solutions alone."""
     mixture: tuple[float, float, float] = (0.3, 0.1, 0.6)
     """Shares of full, brief and direct answers after that."""
-    shift_px: int = 4
-    """Pictures are moved by up to this many pixels: cheap new views of the same drawing."""
+    eyes_open_from: float = 0.9
+    """Share of the steps after which the vision tower trains too."""
+    views: int = 3
+    """Views of each picture, moved by `shift_px` or not at all, whose features are kept."""
+    shift_px: int = PATCH
     seed: int = 0
 
 
@@ -72,15 +83,14 @@ def solution_text(problem: Problem, form: str) -> str:
     return " ".join(f"{line}." for line in (read, *steps)) + f" {box}"
 
 
-def encode_example(processor: Processor, problem: Problem, image: Any) -> Example:
+def encode_example(processor: Processor, problem: Problem, pixels: np.ndarray) -> Example:
     """Encode one drawn problem; the picture must already have the size that the model sees."""
-    prompt = processor.encode_images(problem, [image])
+    prompt = processor.encode_images(problem, [Image.fromarray(pixels)])
     end = processor.tokenizer.eos_token_id
     responses = {
         form: (*processor.tokenizer(solution_text(problem, form))["input_ids"], end)
         for form in FORMS
     }
-    pixels = np.asarray(image.convert("RGB"), dtype=np.uint8)
     return Example(prompt_ids=prompt.token_ids, pixels=pixels, responses=responses)
 
 
@@ -115,25 +125,22 @@ def train(
 ) -> None:
     """Run the supervised steps in place; `report(step, loss, seconds per step)` every 50."""
     rng = random.Random(settings.seed)
-    scorer = ResponseScorer(model, temperature=1.0, banned_token_ids=())
-    decay = [p for p in model.parameters() if p.dim() > 1]
-    plain = [p for p in model.parameters() if p.dim() <= 1]
-    groups = [
-        {"params": decay, "weight_decay": settings.weight_decay},
-        {"params": plain, "weight_decay": 0.0},
-    ]
-    optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.98))
+    scorer = KnownFeatures(model, temperature=1.0, banned_token_ids=())
+    features = precompute_features(model, processor, examples, settings, rng)
+    optimizer = _optimizer(model, settings)
     model.train()
     started, total = time.monotonic(), 0.0
     for step in range(settings.steps):
         for group in optimizer.param_groups:
             group["lr"] = settings.learning_rate * _schedule(step, settings)
-        batch = rng.choices(examples, k=settings.batch_size)
-        weights = (1.0, 0.0, 0.0)
-        if step >= settings.full_only_until * settings.steps:
-            weights = settings.mixture
-        forms = rng.choices(FORMS, weights=weights, k=len(batch))
-        loss = _loss(scorer, processor, batch, forms, settings.shift_px, rng)
+        picked = rng.choices(range(len(examples)), k=settings.batch_size)
+        batch = [examples[index] for index in picked]
+        if step < settings.eyes_open_from * settings.steps:
+            views = [rng.randrange(settings.views) for _ in picked]
+            scorer.features_BTH = features[views, picked]
+        else:
+            scorer.features_BTH = see(model, processor, batch, settings.shift_px, rng)
+        loss = _loss(scorer, batch, _forms(step, len(batch), settings, rng), processor.pad_token_id)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
@@ -145,6 +152,67 @@ def train(
     model.eval()
 
 
+class KnownFeatures(ResponseScorer):
+    """A scorer that is given the image features instead of computing them."""
+
+    features_BTH: Tensor
+
+    def _features(self, prompts: PromptBatch) -> tuple[Any, Tensor]:
+        output = BaseModelOutputWithPooling(pooler_output=list(self.features_BTH))
+        return output, torch.zeros(())
+
+
+def see(
+    model: Any,
+    processor: Processor,
+    batch: Sequence[Example],
+    shift_px: int,
+    rng: random.Random,
+) -> Tensor:
+    """Image features of a batch, [B, tokens, hidden], each picture moved a little."""
+    moves = [tuple(rng.choice((-shift_px, 0, shift_px)) for _ in range(2)) for _ in batch]
+    images = np.stack(
+        [shifted(e.pixels, *move, shift_px) for e, move in zip(batch, moves, strict=True)]
+    )
+    patches, grid = patchify(images, processor.image_processor)
+    return torch.stack(list(model.model.get_image_features(patches, grid).pooler_output))
+
+
+@torch.no_grad()
+def precompute_features(
+    model: Any,
+    processor: Processor,
+    examples: Sequence[Example],
+    settings: WarmStart,
+    rng: random.Random,
+) -> Tensor:
+    """Features of some views of every picture, [views, examples, tokens, hidden]."""
+    views = []
+    for _ in range(settings.views):
+        parts = [
+            see(model, processor, examples[start : start + 128], settings.shift_px, rng)
+            for start in range(0, len(examples), 128)
+        ]
+        views.append(torch.cat(parts))
+    return torch.stack(views)
+
+
+def _optimizer(model: Any, settings: WarmStart) -> torch.optim.Optimizer:
+    groups = [
+        {
+            "params": [p for p in model.parameters() if p.dim() > 1],
+            "weight_decay": settings.weight_decay,
+        },
+        {"params": [p for p in model.parameters() if p.dim() <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.98))
+
+
+def _forms(step: int, count: int, settings: WarmStart, rng: random.Random) -> list[str]:
+    full_only = step < settings.full_only_until * settings.steps
+    return rng.choices(FORMS, weights=(1, 0, 0) if full_only else settings.mixture, k=count)
+
+
 def _schedule(step: int, settings: WarmStart) -> float:
     """Linear warm-up, then a cosine to 2 %."""
     if step < settings.warmup_steps:
@@ -154,20 +222,12 @@ def _schedule(step: int, settings: WarmStart) -> float:
 
 
 def _loss(
-    scorer: ResponseScorer,
-    processor: Processor,
-    batch: Sequence[Example],
-    forms: Sequence[str],
-    shift_px: int,
-    rng: random.Random,
+    scorer: KnownFeatures, batch: Sequence[Example], forms: Sequence[str], pad: int
 ) -> Tensor:
     """Mean over examples of the mean negative log-prob of their tokens.
 
     The mean is per example first, so that long solutions do not drown the direct answers.
     """
-    pad = processor.pad_token_id
-    images = np.stack([_shift(example.pixels, shift_px, rng) for example in batch])
-    patches, grid = patchify(images, processor.image_processor)
     ids_PT, mask_PT = _pad_left([example.prompt_ids for example in batch], pad)
     responses = [example.responses[form] for example, form in zip(batch, forms, strict=True)]
     longest = max(len(response) for response in responses)
@@ -176,11 +236,12 @@ def _loss(
     for row, response in enumerate(responses):
         response_BT[row, : len(response)] = torch.tensor(response)
         mask_BT[row, : len(response)] = 1
+    side = batch[0].pixels.shape[0] // PATCH
     prompts = PromptBatch(
         ids_PT=ids_PT,
         mask_PT=mask_PT,
-        pixel_values=patches,
-        image_grid_thw=grid,
+        pixel_values=None,
+        image_grid_thw=torch.tensor([[1, side, side]] * len(batch)),
         images_per_prompt=(1,) * len(batch),
     )
     logprobs_BT, _ = scorer(prompts, response_BT, mask_BT, range(len(batch)), longest)
@@ -195,13 +256,3 @@ def _pad_left(sequences: Sequence[Sequence[int]], pad: int) -> tuple[Tensor, Ten
         ids[row, longest - len(sequence) :] = torch.tensor(sequence)
         mask[row, longest - len(sequence) :] = 1
     return ids, mask
-
-
-def _shift(pixels: np.ndarray, limit: int, rng: random.Random) -> np.ndarray:
-    """Move a picture by up to `limit` pixels; the border repeats its edge (white paper)."""
-    if limit == 0:
-        return pixels
-    down, right = rng.randint(-limit, limit), rng.randint(-limit, limit)
-    padded = np.pad(pixels, ((limit, limit), (limit, limit), (0, 0)), mode="edge")
-    height, width = pixels.shape[:2]
-    return padded[limit + down : limit + down + height, limit + right : limit + right + width]

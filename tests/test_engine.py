@@ -86,7 +86,9 @@ def test_an_update_moves_the_weights(model: Path, one_process: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("saved", "loaded"), [((2, 3), (1, 0)), ((2, 2), (1, 1)), ((1, 0), (2, 3))])
+@pytest.mark.parametrize(
+    ("saved", "loaded"), [((2, 3), (1, 0)), ((2, 2), (1, 1)), ((1, 0), (2, 3))]
+)
 def test_a_checkpoint_loads_on_other_ranks_and_stages(
     model: Path, one_process: Path, saved: tuple[int, int], loaded: tuple[int, int]
 ) -> None:
@@ -137,4 +139,3 @@ def test_extra_settings_are_merged_into_deepspeeds_json() -> None:
 def test_learning_rate_schedule(settings: dict, update: int, expected: float) -> None:
     config = TrainConfig(total_steps=1, learning_rate=1.0, **settings)
     assert learning_rate(config, update, total_updates=100) == pytest.approx(expected)
-

@@ -34,6 +34,8 @@ class GenerateConfig(Section):
     families: tuple[str, ...] = ()
     """Empty means all."""
     image_px: int = Field(default=140, ge=56, le=4096)
+    label_grid_px: int = Field(default=0, ge=0)
+    """Labels lie on a grid of this many pixels; 0 puts them where they look best."""
     seed: int = 0
 
 
@@ -44,6 +46,8 @@ class DataConfig(Section):
     """Held-out problems for evaluation during the run; None evaluates nothing."""
     generate: GenerateConfig | None = None
     """When set, a missing data folder is filled by the problem generator before the run."""
+    prep: tuple[str, ...] = ()
+    """When set, a missing data folder is filled by `adora prep` with these words and `--out`."""
     system_prompt: str = ""
     max_prompt_tokens: int = Field(default=1024, ge=8)
     min_pixels: int | None = Field(default=None, ge=1)
@@ -170,6 +174,15 @@ class RunConfig(Section):
     checkpoint: CheckpointConfig = CheckpointConfig()
     checker: CheckerConfig = CheckerConfig()
     logging: LoggingConfig = LoggingConfig()
+
+    @model_validator(mode="after")
+    def _bf16_needs_master_weights(self) -> Self:
+        if self.policy.dtype == "bfloat16" and self.engine.zero_stage == 0:
+            raise ValueError(
+                "policy.dtype=bfloat16 needs engine.zero_stage=1 or more, which keeps fp32 master "
+                "weights (one process is enough); or use policy.dtype=float32"
+            )
+        return self
 
     @model_validator(mode="after")
     def _batches_divide(self) -> Self:

@@ -1,4 +1,4 @@
-"""Append-only JSON lines: a row is on disk when `write` returns, and a resumed run cuts the tail."""
+"""Append-only JSON lines: a row is on disk when `write` returns; a resumed run cuts the tail."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from typing import Any
 class JsonlWriter:
     """Rows of one file, each with a `step`."""
 
-    def __init__(self, path: Path, *, keep_until_step: int | None = None) -> None:
-        """Open for appending; `keep_until_step` drops later rows and a half-written last line."""
+    def __init__(self, path: Path, *, keep_until_step: int) -> None:
+        """Open for appending; later rows and a half-written last line are dropped."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        if keep_until_step is not None and path.exists():
+        if path.exists():
             _truncate(path, keep_until_step)
         self._file = path.open("a", encoding="utf-8")
 

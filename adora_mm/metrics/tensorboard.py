@@ -10,7 +10,7 @@ from typing import Any
 class TensorBoardWriter:
     """Scalars under their metric paths; ImportError when tensorboard is missing."""
 
-    def __init__(self, folder: Path, *, purge_step: int | None = None) -> None:
+    def __init__(self, folder: Path, *, purge_step: int) -> None:
         """`purge_step` hides what an interrupted run wrote from that step on."""
         from torch.utils.tensorboard import SummaryWriter
 

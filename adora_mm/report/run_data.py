@@ -186,6 +186,11 @@ def _load_metrics(path: Path, notes: list[str]) -> Metrics:
         notes.append(f"{path.name}: left out {counted(without_step, 'row')} without a step number.")
     if path.is_file() and not by_step:
         notes.append(f"{path.name} holds no step yet.")
+    timings = path.with_name("timings.jsonl")  # apart, so that metrics are the same for a seed
+    for line in iter_lines(timings, notes) if timings.is_file() else ():
+        step = as_count(line.row.get("step"))
+        if step in by_step:
+            by_step[step] = {**by_step[step], **line.row}
     steps = sorted(by_step)
     keys = dict.fromkeys(key for step in steps for key in by_step[step] if key != "step")
     columns: dict[str, NDArray[np.float64]] = {}

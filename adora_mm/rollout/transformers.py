@@ -53,7 +53,7 @@ class TransformersBackend:
 
     @torch.inference_mode()
     def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[list[Completion]]:
-        """Completions in the order of the prompts; see `sampling.py` for what makes them repeatable.
+        """Completions in the order of the prompts; `sampling.py` says what makes them repeatable.
 
         The log-probs are those of the tempered distribution over all tokens that are not banned,
         before top-p cuts it: the same that the trainer scores.
@@ -236,7 +236,8 @@ def _draw(logits_BV: Tensor, uniforms_B: Tensor, sampling: Sampling) -> Tensor:
     if sampling.top_p < 1:
         probs_BV = _nucleus(probs_BV, sampling.top_p)
     cumulative_BV = probs_BV.cumsum(-1)
-    # Scaled to just below the true total, and strictly above: a token of probability zero is never drawn.
+    # Scaled to just below the true total, and strictly above: a token of probability zero is
+    # never drawn.
     targets_B1 = uniforms_B[:, None] * cumulative_BV[:, -1:] * (1 - 1e-12)
     return torch.searchsorted(cumulative_BV, targets_B1, right=True)[:, 0]
 

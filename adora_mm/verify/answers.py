@@ -29,7 +29,7 @@ _LEAD = re.compile(
     r"|^(?:about|around|approximately|roughly)\s+(?=[\d\\-])",
     re.IGNORECASE,
 )
-_TRAIL = re.compile(r"(?<=[\w\d)}\]%°$])\s*[.;,]+\s*$")
+_TRAIL = re.compile(r"(?<=[\w)}\]%°$|!'])(?:\s*[.;,])+\s*$")
 
 
 @dataclass(frozen=True, slots=True)

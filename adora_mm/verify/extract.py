@@ -86,7 +86,7 @@ def unwrap(answer: str) -> str:
     stripped = answer.strip()
     if stripped.startswith("**") and stripped.endswith("**") and len(stripped) > 4:
         stripped = stripped[2:-2].strip()
-    dollars = stripped.strip("$ ") if "boxed" in stripped else stripped
+    dollars = stripped.strip("$ ") if "box" in stripped else stripped
     return _innermost(dollars) if dollars.startswith(("\\boxed", "\\fbox")) else stripped
 
 
@@ -148,9 +148,9 @@ def find_strict(response: str) -> Found:
     text = outside_think(response)
     tagged, outside = answer_tags(text) if "<" in text else ([], text)
     if tagged:
-        boxed = boxes(outside)[0] if "boxed" in outside else []
+        boxed = boxes(outside)[0] if "box" in outside else []
         return Found(tuple(dict.fromkeys([*tagged, *boxed])), "answer tag")
-    if "boxed" not in text:
+    if "box" not in text:
         return Found((), "no final box or answer tag")
     found, broken = boxes(text)
     if broken:

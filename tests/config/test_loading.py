@@ -232,4 +232,4 @@ def test_a_dumped_config_loads_as_the_same_config(
 def test_a_config_cannot_be_changed_after_loading(recipe: Path) -> None:
     config: RunConfig = load_config(recipe)
     with pytest.raises(ValueError, match="frozen"):
-        config.seed = 1  # type: ignore[misc]
+        config.seed = 1

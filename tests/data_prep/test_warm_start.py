@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -55,7 +56,7 @@ def folder(drawn: Drawn, one_thread: None, tmp_path_factory: pytest.TempPathFact
     return path
 
 
-def small_model(tokenizer: object) -> torch.nn.Module:
+def small_model(tokenizer: Any) -> torch.nn.Module:
     return build_model(
         tokenizer, hidden_size=64, num_layers=2, vision_hidden_size=64, vision_depth=1, seed=3
     )

@@ -15,7 +15,7 @@ import pytest
 from adora_mm.verify import CheckerPool, check_answer
 
 SUM = (r"\sum_{k=1}^{3} k", "6", None)
-SLOW = (r"\int_0^{1} e^{-x^{x^x}} \sin(x^x) dx", "5", None)
+SLOW = (r"\sum_{k=1}^{9000} \sin(k^k)", "5", None)
 
 
 def test_simple_checks_keep_their_order_and_start_no_worker() -> None:
@@ -43,14 +43,14 @@ def test_sympy_decides_in_a_worker() -> None:
 
 
 def test_a_killed_check_is_a_timeout_and_changes_no_other_verdict() -> None:
-    with CheckerPool(workers=1, timeout_s=2.0, memory_mb=512) as pool:
-        pool.check_answers([SUM], profile="eval")  # starts the worker
+    # A limit that a busy machine keeps for the easy checks; the slow one takes minutes.
+    with CheckerPool(workers=1, timeout_s=6.0, memory_mb=512) as pool:
         start = time.monotonic()
         verdicts = pool.check_answers([SUM, SLOW, SUM, ("5", "5", None)], profile="eval")
         assert [v.outcome for v in verdicts] == ["correct", "timeout", "correct", "correct"]
-        assert "2 s" in verdicts[1].reason
+        assert "6 s" in verdicts[1].reason
         assert pool.timeouts == 1
-        assert time.monotonic() - start < 60
+        assert time.monotonic() - start < 100
 
 
 def test_a_worker_that_dies_is_replaced() -> None:

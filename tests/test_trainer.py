@@ -1,0 +1,293 @@
+"""The loop end to end on a tiny random policy: it runs, repeats, resumes and refuses."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from safetensors.torch import load_file
+
+from adora_mm import trainer as trainer_module
+from adora_mm.checkpoint import COMPLETE
+from adora_mm.cli import main
+from data_prep.synthetic import write_synthetic
+from data_prep.tiny_model import build_model, build_tokenizer, save_folder
+
+RECIPE = """
+policy: {{path: {root}/model}}
+run_dir: {root}/runs
+data: {{train: {root}/data@train, val: {root}/data@val, max_prompt_tokens: 300}}
+rollout: {{prompts_per_step: 4, group_size: 4, max_new_tokens: 8}}
+advantage: {{adora: {{lambda_att: 0.1}}}}
+train: {{total_steps: 3, prompts_per_minibatch: 2, groups_per_microbatch: 1, learning_rate: 1.0e-3}}
+evaluation: {{every_steps: 2, samples: 1}}
+checkpoint: {{every_steps: 1, keep_last: 2}}
+logging: {{sample_every_steps: 1, report: false, tensorboard: false}}
+engine: {{threads: 1}}
+"""
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a random policy, a few generated problems and a recipe."""
+    folder = tmp_path_factory.mktemp("trainer")
+    tokenizer = build_tokenizer(["Find x. 47+68=115. \\boxed{65}"], vocab_size=300)
+    tiny = build_model(
+        tokenizer, hidden_size=64, num_layers=1, vision_hidden_size=64, vision_depth=1
+    )
+    save_folder(folder / "model", tiny, tokenizer)
+    write_synthetic(
+        folder / "data",
+        counts={"train": 10, "val": 4},
+        seed=0,
+        families=["triangle_angle_sum", "linear_pair"],
+        image_px=112,
+    )
+    (folder / "recipe.yaml").write_text(RECIPE.format(root=folder))
+    return folder
+
+
+def train(root: Path, name: str, *words: str) -> int:
+    return main(["train", str(root / "recipe.yaml"), f"name={name}", *words])
+
+
+def rows(root: Path, name: str, file: str = "metrics") -> list[dict]:
+    text = (root / "runs" / name / f"{file}.jsonl").read_text()
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def final_weights(root: Path, name: str) -> dict:
+    return load_file(root / "runs" / name / "checkpoints/step-000003/policy/model.safetensors")
+
+
+@pytest.fixture(scope="module")
+def plain(root: Path) -> str:
+    assert train(root, "plain") == 0
+    return "plain"
+
+
+def test_a_run_writes_what_it_did(root: Path, plain: str) -> None:
+    run = root / "runs" / plain
+    assert [row["step"] for row in rows(root, plain)] == [1, 2, 3]
+    needed = {
+        "reward/mean", "reward/accuracy", "reward/format", "rollout/length_mean",
+        "rollout/truncated_frac", "adora/tas_frac", "adora/weight_mean", "loss/policy",
+        "loss/clip_frac", "optim/grad_norm", "optim/lr", "mismatch/kl",
+    }  # fmt: skip
+    assert needed <= rows(root, plain)[0].keys()
+    assert "time/rollout_s" in rows(root, plain, "timings")[0]
+    evaluations = rows(root, plain, "evals")
+    assert [(r["step"], r["mode"]) for r in evaluations] == [
+        (step, mode) for step in (0, 2, 3) for mode in ("greedy", "sampled")
+    ]
+    assert all(r["n"] == 4 and r["low"] <= r["accuracy"] <= r["high"] for r in evaluations)
+    info = json.loads((run / "run.json").read_text())
+    assert info["status"] == "finished"
+    assert info["data"]["train"]["count"] == 10
+    assert info["versions"]["torch"]
+
+
+def test_sample_rollouts_hold_everything_a_reader_needs(root: Path, plain: str) -> None:
+    row = rows(root, plain, "samples/train")[0]
+    assert row["weight"] in (1.0, 0.1)
+    assert Path(row["problem"]["images"][0]).is_file()
+    assert len(row["rollouts"]) == 4
+    expected = {"text", "outcome", "reason", "extracted", "reward", "reward_parts", "advantage"}
+    assert expected <= row["rollouts"][0].keys()
+
+
+def test_rollout_and_trainer_agree_on_log_probs(root: Path, plain: str) -> None:
+    assert all(row["mismatch/kl"] < 1e-10 for row in rows(root, plain))
+
+
+def test_old_checkpoints_are_pruned(root: Path, plain: str) -> None:
+    kept = sorted(p.name for p in (root / "runs" / plain / "checkpoints").iterdir())
+    assert kept == ["step-000002", "step-000003"]
+
+
+def test_the_same_seed_gives_the_same_metrics_file(root: Path, plain: str) -> None:
+    assert train(root, "again") == 0
+    runs = root / "runs"
+    assert (runs / "again/metrics.jsonl").read_bytes() == (
+        runs / "plain/metrics.jsonl"
+    ).read_bytes()
+    assert train(root, "other", "seed=1") == 0
+    assert rows(root, "other") != rows(root, plain)
+
+
+def test_lambda_one_is_grpo_bit_for_bit(root: Path) -> None:
+    assert train(root, "one", "advantage.adora.lambda_att=1") == 0
+    assert train(root, "grpo", "advantage.adora.enabled=false") == 0
+    one, grpo = final_weights(root, "one"), final_weights(root, "grpo")
+    assert all((one[name] == grpo[name]).all() for name in grpo)
+    for a, b in zip(rows(root, "one"), rows(root, "grpo"), strict=True):
+        assert {k: v for k, v in a.items() if k.startswith(("loss", "optim", "reward"))} == {
+            k: v for k, v in b.items() if k.startswith(("loss", "optim", "reward"))
+        }
+
+
+@pytest.mark.parametrize("at", [1, 2])
+def test_resume_equals_no_interruption(
+    root: Path, plain: str, at: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped after writing the records of step `at`+1 but before its checkpoint."""
+    name = f"resumed-{at}"
+    save = trainer_module.Trainer.save
+
+    def save_or_die(self: trainer_module.Trainer, step: int) -> None:
+        if step > at:
+            raise KeyboardInterrupt
+        save(self, step)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer_module.Trainer, "save", save_or_die)
+        assert train(root, name) == 130
+    metrics = root / "runs" / name / "metrics.jsonl"
+    with metrics.open("a") as file:
+        file.write('{"step": 9, "half')
+    assert train(root, name, "--resume") == 0
+    assert metrics.read_bytes() == (root / "runs" / plain / "metrics.jsonl").read_bytes()
+    assert rows(root, name, "evals") == rows(root, plain, "evals")
+    mine, whole = final_weights(root, name), final_weights(root, plain)
+    assert all((mine[key] == whole[key]).all() for key in whole)
+
+
+def test_kl_term_loads_a_reference_and_is_zero_at_first(root: Path) -> None:
+    assert train(root, "kl", "loss.kl_coef=0.1", "train.total_steps=1",
+                 "train.prompts_per_minibatch=4") == 0  # fmt: skip
+    assert rows(root, "kl")[0]["loss/kl"] == pytest.approx(0.0, abs=1e-9)
+
+
+def test_text_and_image_problems_in_one_batch(root: Path) -> None:
+    text = root / "text.jsonl"
+    lines = [
+        {"id": f"t{i}", "question": f"What is {i} + {i}? {'word ' * i}", "answer": str(2 * i)}
+        for i in range(6)
+    ]
+    text.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    data = f"data.train=[{root}/data@train, {text}]"
+    assert train(root, "mixed", data, "train.total_steps=2") == 0
+
+
+# -- refusals: exit code 2, one line that names the remedy, nothing left behind -----------------
+
+
+def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    capsys.readouterr()
+    assert main(list(words)) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1, lines
+    return lines[0]
+
+
+def refused_run(root: Path, capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    line = refused(capsys, "train", str(root / "recipe.yaml"), "name=refused", *words)
+    assert not (root / "runs/refused").exists()
+    return line
+
+
+def test_a_folder_with_a_run_is_refused(
+    root: Path, plain: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (root / "runs" / plain / "metrics.jsonl").read_bytes()
+    line = refused(capsys, "train", str(root / "recipe.yaml"), f"name={plain}")
+    assert "already holds a run" in line
+    assert "--resume" in line
+    line = refused(
+        capsys, "train", str(root / "recipe.yaml"), f"name={plain}", "--resume", "seed=7"
+    )
+    assert "another recipe" in line
+    assert "seed: 7" in line
+    assert (root / "runs" / plain / "metrics.jsonl").read_bytes() == before
+
+
+def test_an_incomplete_checkpoint_is_passed_over(root: Path, plain: str) -> None:
+    run = root / "runs/broken"
+    shutil.copytree(root / "runs" / plain, run)
+    config = (run / "config.yaml").read_text().replace("name: plain", "name: broken")
+    (run / "config.yaml").write_text(config)
+    (run / "checkpoints/step-000003" / COMPLETE).unlink()
+    assert train(root, "broken", "--resume") == 0
+    assert rows(root, "broken") == rows(root, plain)
+
+
+def bad_folder(root: Path, tmp_path: Path, size: tuple[int, int] | None) -> Path:
+    """A copy of the data as a plain file whose first picture is damaged."""
+    shutil.copytree(root / "data" / "images", tmp_path / "images")
+    shutil.copy(root / "data" / "problems.jsonl", tmp_path / "problems.jsonl")
+    first = json.loads((tmp_path / "problems.jsonl").read_text().splitlines()[0])
+    picture = tmp_path / first["images"][0]
+    picture.unlink()
+    if size is not None:
+        Image.new("1", size).save(picture)
+    return tmp_path / "problems.jsonl"
+
+
+@pytest.mark.parametrize(
+    ("size", "fault"),
+    [(None, "cannot be read"), ((1, 1), "too small"), ((20_000, 20_000), "too large")],
+)
+def test_bad_images_stop_the_run_before_it_starts(
+    root: Path,
+    tmp_path: Path,
+    size: tuple[int, int] | None,
+    fault: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    file = bad_folder(root, tmp_path, size)
+    line = refused_run(root, capsys, f"data.train={file}")
+    assert fault in line
+    assert "data.on_bad=drop" in line
+
+
+def test_bad_problems_can_be_dropped(root: Path, tmp_path: Path) -> None:
+    file = bad_folder(root, tmp_path, None)
+    words = (f"data.train={file}", "data.val=null", "data.on_bad=drop", "train.total_steps=1")
+    assert train(root, "dropped", *words) == 0
+    assert json.loads((root / "runs/dropped/run.json").read_text())["dropped"] == 1
+
+
+@pytest.mark.parametrize(
+    ("word", "parts"),
+    [
+        ("data.max_prompt_tokens=20", ["over data.max_prompt_tokens=20"]),
+        ("data.val={root}/data@nothing", ["no problems in split 'nothing'", "'val'"]),
+        ("data.val={root}/data@train", ["also trained on"]),
+        ("data.train={root}/nowhere", ["no such data folder", "adora prep"]),
+        ("rollout.grop_size=4", ["unknown key rollout.grop_size", "rollout.group_size"]),
+        ("rollout.group_size=0", ["rollout.group_size=0"]),
+        ("rollout.backend=magic", ["rollout.backend='magic'", "transformers"]),
+        ("train.prompts_per_minibatch=3", ["multiple"]),
+        ("policy.path={root}/nowhere", ["nowhere"]),
+    ],
+)
+def test_mistakes_get_one_line(
+    root: Path, word: str, parts: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = refused_run(root, capsys, word.format(root=root))
+    for part in parts:
+        assert part in line
+
+
+def test_a_full_disk_is_told_before_the_run(
+    root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = shutil.disk_usage(root)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
+    assert "free" in refused_run(root, capsys)
+
+
+def test_a_disk_that_fills_up_leaves_no_checkpoint(
+    root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("adora_mm.checkpoint.save_file", full)
+    line = refused(capsys, "train", str(root / "recipe.yaml"), "name=full")
+    assert "No space left" in line
+    assert list((root / "runs/full/checkpoints").iterdir()) == []
+    assert json.loads((root / "runs/full/run.json").read_text())["status"] == "stopped"
