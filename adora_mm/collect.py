@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from adora_mm.config import RewardConfig
 from adora_mm.processor import Processor, Prompt
@@ -23,6 +23,24 @@ class Collected:
     rollout_s: float
     reward_s: float
 
+    def select(self, keep: Sequence[bool]) -> Collected:
+        """The groups for which `keep` is true, with their prompts."""
+        return replace(
+            self,
+            groups=tuple(group for group, kept in zip(self.groups, keep, strict=True) if kept),
+            prompts=tuple(prompt for prompt, kept in zip(self.prompts, keep, strict=True) if kept),
+        )
+
+
+def merge(parts: Sequence[Collected]) -> Collected:
+    """All groups of several collections, and the time of all of them."""
+    return Collected(
+        groups=tuple(group for part in parts for group in part.groups),
+        prompts=tuple(prompt for part in parts for prompt in part.prompts),
+        rollout_s=sum(part.rollout_s for part in parts),
+        reward_s=sum(part.reward_s for part in parts),
+    )
+
 
 def collect_groups(
     backend: RolloutBackend,
@@ -31,13 +49,17 @@ def collect_groups(
     problems: Sequence[Problem],
     sampling: Sampling,
     reward: RewardConfig,
+    keys: Sequence[str] | None = None,
 ) -> Collected:
     """`sampling.num_completions` scored rollouts for each problem, in order.
 
+    `keys` name the random numbers of each problem's completions; None takes the problems' ids.
     Raises ImageError or PromptError, naming the problem, when one cannot be encoded any more.
     """
     started = time.monotonic()
     prompts = [processor.encode(problem) for problem in problems]
+    if keys is not None:
+        prompts = [replace(p, problem_id=key) for p, key in zip(prompts, keys, strict=True)]
     completions = backend.generate(prompts, sampling)
     generated = time.monotonic()
     verdicts = check(pool, problems, completions)

@@ -11,7 +11,7 @@ batch is cut over micro-batches and ranks:
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -265,10 +265,11 @@ def _accumulate(metrics: dict[str, float], new: dict[str, Tensor]) -> None:
             metrics[name] = max(old, number) if name.endswith("_max") else old + number
 
 
-def _merge(base: dict[str, Any], extra: Any) -> dict[str, Any]:
+def _merge(base: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in extra.items():
         old = merged.get(key)
-        both = isinstance(old, dict) and isinstance(value, dict)
-        merged[key] = _merge(old, value) if both else value
+        if isinstance(old, Mapping) and isinstance(value, Mapping):
+            value = _merge(old, value)
+        merged[key] = value
     return merged

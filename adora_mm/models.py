@@ -20,7 +20,6 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageText
 from adora_mm.logprobs import token_logprobs
 from adora_mm.processor import Prompt
 
-
 EMBEDDED_POLICY = Path(__file__).parent / "assets" / "tiny_qwen2_5_vl"
 
 

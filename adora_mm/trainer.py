@@ -12,7 +12,7 @@ from typing import Any
 
 from adora_mm import distributed
 from adora_mm.advantages import record_moves
-from adora_mm.batching import rank_share, split_minibatches
+from adora_mm.batching import split_minibatches
 from adora_mm.checkpoint import (
     checkpoint_path,
     load_checkpoint,
@@ -22,19 +22,20 @@ from adora_mm.checkpoint import (
 from adora_mm.collect import Collected, collect_groups
 from adora_mm.config import RunConfig
 from adora_mm.data import ProblemSampler
+from adora_mm.dynamic_sampling import BatchShape, StepBatch, collect_step
 from adora_mm.engine import Engine
 from adora_mm.plan import Plan
 from adora_mm.processor import Processor
 from adora_mm.recorder import Recorder
 from adora_mm.rollout import RolloutBackend, Sampling
 from adora_mm.run_folder import RunFolder
-from adora_mm.step import advantages_of, gather_facts, rollout_metrics, train_groups
+from adora_mm.step import advantages_of, rollout_metrics, train_groups
 from adora_mm.training_data import RunProblems
 from adora_mm.types import Problem
 from adora_mm.validation import evaluate
 from adora_mm.verify import CheckerPool
 
-EVALUATION_SEED = 1_000_003  # keeps evaluation samples apart from every training step's
+EVALUATION_SEED = "evaluation"  # apart from every training step's
 
 
 class Trainer:
@@ -60,13 +61,10 @@ class Trainer:
         )
         self.last_seen: dict[str, bool] = {}
         self.first_step = 1
-        rank, world_size = distributed.place()
-        self.share = rank_share(
-            config.rollout.prompts_per_step,
-            config.train.prompts_per_minibatch,
-            rank=rank,
-            world_size=world_size,
+        self.shape = BatchShape(
+            prompts=config.rollout.prompts_per_step, minibatch=config.train.prompts_per_minibatch
         )
+        self.shape.share()  # refuses a minibatch that does not divide over the ranks
 
     def resume(self, checkpoint: Any) -> None:
         """Restore everything that the next step depends on."""
@@ -82,22 +80,21 @@ class Trainer:
             self.evaluate(0)
         for step in range(self.first_step, total + 1):
             clock = _Clock()
-            problems = self.sampler.next_batch()
-            collected = self.collect(step, problems)
-            clock.add(rollout=collected.rollout_s, reward=collected.reward_s)
+            batch = self.collect(step)
+            clock.add(rollout=batch.collected.rollout_s, reward=batch.collected.reward_s)
 
-            facts_PG = gather_facts(collected.groups, self.share, config.reward)
-            result = advantages_of(facts_PG, config.advantage, step=step - 1, seed=config.seed)
-            groups = train_groups(collected, self.share, result, config.loss)
+            result = advantages_of(
+                batch.facts_PG, config.advantage, step=step - 1, seed=config.seed
+            )
             minibatches = split_minibatches(
-                groups,
-                num_minibatches=self.plan.updates_per_step,
+                train_groups(batch.collected, batch.share, result, config.loss),
+                num_minibatches=len(batch.facts_PG) // config.train.prompts_per_minibatch,
                 groups_per_microbatch=config.train.groups_per_microbatch,
                 pad=self.processor.pad_token_id,
             )
             with clock.phase("logprobs"):
                 minibatches = [
-                    [self.engine.add_logprobs(batch) for batch in minibatch]
+                    [self.engine.add_logprobs(micro) for micro in minibatch]
                     for minibatch in minibatches
                 ]
             with clock.phase("update"):
@@ -106,39 +103,40 @@ class Trainer:
                 self.backend.update_weights(self.engine.named_weights(), version=step)
 
             self.last_seen, moves = record_moves(
-                self.last_seen, [problem.id for problem in problems], result.tas_P.tolist()
+                self.last_seen, batch.problem_ids, result.tas_P.tolist()
             )
-            metrics = rollout_metrics(facts_PG) | result.metrics | moves | mean_metrics(updates)
-            metrics["data/epoch"] = self.sampler.epoch
+            metrics = rollout_metrics(batch.facts_PG) | batch.metrics | result.metrics | moves
+            metrics |= mean_metrics(updates) | {"data/epoch": self.sampler.epoch}
             if self.recorder is not None:
-                self.recorder.train_samples(step, collected.groups, self.share, result)
+                self.recorder.train_samples(step, batch.collected.groups, batch.share, result)
                 self.recorder.step(step, metrics, clock.times())
             if step == total or _due(step, config.evaluation.every_steps):
                 self.evaluate(step)
             if step == total or _due(step, config.checkpoint.every_steps):
                 self.save(step)
 
-    def collect(self, step: int, problems: Sequence[Problem]) -> Collected:
-        """This rank's share of the step's rollouts."""
-        rollout = self.config.rollout
-        sampling = Sampling(
-            num_completions=rollout.group_size,
-            max_new_tokens=rollout.max_new_tokens,
-            temperature=rollout.temperature,
-            top_p=rollout.top_p,
-            seed=self.config.seed * 1_000_000 + step,
-        )
+    def collect(self, step: int) -> StepBatch:
+        """The step's rollouts; this rank makes its share of them."""
+        rollout, reward = self.config.rollout, self.config.reward
+
+        def generate(problems: Sequence[Problem], keys: Sequence[str], attempt: int) -> Collected:
+            sampling = Sampling(
+                num_completions=rollout.group_size,
+                max_new_tokens=rollout.max_new_tokens,
+                temperature=rollout.temperature,
+                top_p=rollout.top_p,
+                seed=f"{self.config.seed}/{step}/{attempt}",
+            )
+            return collect_groups(
+                self.backend, self.processor, self.pool, problems, sampling, reward, keys
+            )
+
         self.backend.wake()
-        collected = collect_groups(
-            self.backend,
-            self.processor,
-            self.pool,
-            [problems[index] for index in self.share],
-            sampling,
-            self.config.reward,
+        batch = collect_step(
+            self.sampler.next_batch, generate, self.shape, reward, self.config.dynamic_sampling
         )
         self.backend.sleep()
-        return collected
+        return batch
 
     def evaluate(self, step: int) -> None:
         if not self.problems.val:

@@ -51,7 +51,7 @@ def evaluate(
     name: str,
     step: int,
     max_new_tokens: int,
-    seed: int,
+    seed: int | str,
 ) -> list[tuple[EvalResult, list[RolloutGroup]]]:
     """Evaluate in every mode that the config asks for; problems are shared out over the ranks.
 

@@ -1,6 +1,6 @@
 """Run by the engine tests under torchrun: the same fixed batch, whatever the number of processes.
 
-    engine_worker.py MODEL OUT STAGE [--load CHECKPOINT] [--save CHECKPOINT] [--updates N] [--kl COEF]
+    engine_worker.py MODEL OUT STAGE [--load FOLDER] [--save FOLDER] [--updates N] [--kl COEF]
 
 Six groups of three completions: two prompts without an image, two with one, two with two images of
 other sizes, so that ranks differ in images and lengths. OUT gets weights and metrics of rank 0.

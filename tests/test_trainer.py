@@ -291,3 +291,17 @@ def test_a_disk_that_fills_up_leaves_no_checkpoint(
     assert "No space left" in line
     assert list((root / "runs/full/checkpoints").iterdir()) == []
     assert json.loads((root / "runs/full/run.json").read_text())["status"] == "stopped"
+
+
+# -- dynamic sampling ---------------------------------------------------------------------------
+
+
+def test_dynamic_sampling_tells_when_nothing_carries_signal(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The random policy is never right, so every group is all wrong."""
+    line = refused(
+        capsys, "train", str(root / "recipe.yaml"), "name=dry", "dynamic_sampling.enabled=true",
+        "dynamic_sampling.max_attempts=2", "train.total_steps=1",
+    )  # fmt: skip
+    assert "kept 0 of 4 groups in 2 rollout batches" in line

@@ -27,7 +27,7 @@ class Sampling:
     temperature: float
     """0 is greedy."""
     top_p: float = 1.0
-    seed: int = 0
+    seed: int | str = 0
     """Another seed, another sample; the same seed gives the same completions."""
 
 
@@ -50,7 +50,7 @@ class RolloutBackend(Protocol):
         """Free everything."""
 
 
-def uniform_stream(seed: int, problem_id: str, index: int, count: int) -> np.ndarray:
+def uniform_stream(seed: int | str, problem_id: str, index: int, count: int) -> np.ndarray:
     """`count` uniform numbers in [0, 1) that depend on the three keys alone."""
     digest = hashlib.blake2b(f"{seed}/{problem_id}/{index}".encode(), digest_size=16).digest()
     key = np.frombuffer(digest, dtype=np.uint64)

@@ -26,7 +26,7 @@ _SHAPED = frozenset({"set", "tuple", "matrix"})
 _LEAD = re.compile(
     r"^(?:(?:so|thus|therefore|hence),?\s+)?(?:the\s+)?(?:(?:final|correct)\s+)?"
     r"(?:answer|result)\s*(?:is|are|=|:)\s*:?\s*"
-    r"|^(?:about|around|approximately|roughly)\s+(?=[\d\\-])",
+    r"|^(?:about|around|approximately|roughly|exactly)\s+(?=[\d\\-])",
     re.IGNORECASE,
 )
 _TRAIL = re.compile(r"(?<=[\w)}\]%°$|!'])(?:\s*[.;,])+\s*$")
@@ -54,7 +54,9 @@ def _parse(text: str) -> Answer:
     if len(text) > MAX_ANSWER_CHARS:
         reason = f"the answer is longer than {MAX_ANSWER_CHARS} characters"
         return Answer(text[:80], (), error=reason)
-    cleaned = _TRAIL.sub("", _LEAD.sub("", normalize(text))).strip()
+    cleaned = _LEAD.sub("", normalize(text)).strip()
+    if not cleaned.endswith("..."):
+        cleaned = _TRAIL.sub("", cleaned).strip()
     if not cleaned:
         return Answer("", (), error="the answer is empty")
     try:

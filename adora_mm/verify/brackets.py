@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from adora_mm.verify.limits import MAX_ITEMS, AnswerError, LimitError
 from adora_mm.verify.numerals import in_base
-from adora_mm.verify.syntax import Node, func, number, symbol
+from adora_mm.verify.syntax import REALS, Node, func, number, symbol
 from adora_mm.verify.tokens import Token
 
 if TYPE_CHECKING:
@@ -58,6 +58,11 @@ def _inside(parser: Parser, opening: str) -> Node:
         parser.advance()
         return Node("set" if opening in ("\\{", "{") else "tuple")
     found = members(parser)
+    if opening == "{" and parser.at_cmd("over", "choose"):
+        command = parser.advance().text
+        bottom = parser.expression()
+        pair = (found[0], bottom)
+        found = [Node("div", pair) if command == "over" else func("binom", *pair)]
     if parser.at_op(":") and opening == "(":
         parser.advance()
         found = [Node("ratio", (found[0], parser.expression()))]
@@ -240,7 +245,7 @@ def _number_set(parser: Parser, name: str) -> Node:
         parser.expect("}")
     else:
         letter = parser.advance().text
-    return Node("text", (), f"set {letter}")
+    return REALS if letter == "R" else Node("text", (), f"set {letter}")
 
 
 COMMANDS: dict[str, Callable[[Parser, str], Node]] = {

@@ -261,11 +261,11 @@ def _quantities(gold: Item, other: Item, target: Node, value: Node, profile: Pro
     if percent[0] != percent[1]:
         return _percent(gold, other, target, value, profile)
     factor = units.compatible(gold.unit, other.unit)
-    if factor is None:
-        radians = _radians(gold, other, target, value)
-        if radians is None:
-            return False, "different units"
+    radians = _radians(gold, other, target, value)
+    if radians is not None:
         target, value, factor = *radians, Fraction(1)
+    if factor is None:
+        return False, "different units"
     if factor != 1:
         if not profile.convert_units:
             return False, "a different unit"
@@ -303,6 +303,11 @@ def _percent(gold: Item, other: Item, target: Node, value: Node, profile: Profil
     )
 
 
+def _is_inverse(node: Node) -> bool:
+    """`arctan 2`, whose value is an angle in radians although no unit says so."""
+    return node.op == "func" and str(node.value).startswith("arc")
+
+
 def _radians(gold: Item, other: Item, target: Node, value: Node) -> tuple[Node, Node] | None:
     """Both in degrees when exactly one side says radians."""
     names = tuple(
@@ -311,6 +316,10 @@ def _radians(gold: Item, other: Item, target: Node, value: Node) -> tuple[Node, 
     turn = Node("div", (number(180), Node("const", (), "pi")))
     if names == ("degree", "radian"):
         return target, Node("mul", (value, turn))
+    if names == ("degree", "") and _is_inverse(value):
+        return target, Node("mul", (value, turn))
+    if names == ("", "degree") and _is_inverse(target):
+        return Node("mul", (target, turn)), value
     if names == ("radian", "degree"):
         return Node("mul", (target, turn)), value
     return None

@@ -14,10 +14,10 @@ from adora_mm.verify.limits import AnswerError, LimitError
 from adora_mm.verify.normalize import fold_words
 from adora_mm.verify.parser import Parser
 from adora_mm.verify.ranges import FLIPPED, between, compass, ray
-from adora_mm.verify.syntax import Node, symbols, walk
+from adora_mm.verify.syntax import Node, number, symbols, walk
 from adora_mm.verify.tokens import END, Token
 from adora_mm.verify.units import Unit
-from adora_mm.verify.words import number_in_words
+from adora_mm.verify.words import value_in_words
 
 _RELATIONS = {
     ("op", "="): "=",
@@ -33,6 +33,7 @@ _RELATIONS = {
 }
 _EQUALITIES = frozenset({"=", "~", "in"})
 _RISING, _FALLING = frozenset({"<", "<="}), frozenset({">", ">="})
+_SHAPES = frozenset({"angle", "triangle"})
 _CURRENCIES = frozenset({"usd", "euro", "yen"})
 OPENING = frozenset({"(", "[", "{", "\\{"})
 CLOSING = frozenset({")", "]", "}", "\\}"})
@@ -65,7 +66,9 @@ class Item:
 def parse_item(tokens: list[Token], whole: str, count: int) -> Item:
     """Read one of `count` members; a formula that cannot be read becomes words with the error."""
     words = fold_words(whole if count == 1 else " ".join(token.text for token in tokens))
-    spelled = number_in_words(words) if tokens[0].kind in ("word", "text") else None
+    if _is_set_builder(tokens):
+        return parse_item(tokens[3:-1], whole, 2)
+    spelled = value_in_words(words) if tokens[0].kind in ("word", "text") else None
     if spelled is not None:
         return Item(None, (spelled,), None, words)
     try:
@@ -79,6 +82,12 @@ def parse_item(tokens: list[Token], whole: str, count: int) -> Item:
         raise
     except AnswerError as error:
         return Item(None, (), None, words, error=str(error))
+
+
+def _is_set_builder(tokens: list[Token]) -> bool:
+    r"""`\{x : 1 < x < 5\}`: a set given by a condition on one letter."""
+    ends = tokens[0].text, tokens[-1].text
+    return ends == ("\\{", "\\}") and len(tokens) > 5 and tokens[2].text in (":", "|")
 
 
 def _is_named_point(tokens: list[Token]) -> bool:
@@ -221,16 +230,17 @@ def read_value(tokens: list[Token]) -> tuple[Node, Unit | None]:
     tokens, money = _take_currency(tokens)
     if not tokens:
         raise AnswerError("a value is missing")
-    if all(token.kind in ("text", "word") for token in tokens) and not _formula_words(tokens):
+    if all(_is_word(token) for token in tokens) and not _formula_words(tokens):
         return Node("text", (), " ".join(token.text for token in tokens)), None
     if tokens[0].text == "]":
         tokens[0] = Token("op", "(", False)  # ]1, 2[ is the open interval (1, 2)
     parser = Parser(tokens)
     node = _union(parser)
     rest = parser.tokens[parser.index :]
-    unit = _unit_of(rest) if rest else None
-    if money is not None:
-        unit = money
+    unit = money
+    if rest:
+        node, found = _compound(node, rest)
+        unit = money or found
     return (node, unit) if unit is not None else _marked(node)
 
 
@@ -240,6 +250,20 @@ def _take_currency(tokens: list[Token]) -> tuple[list[Token], Unit | None]:
     if len(tokens) <= at or tokens[at].kind != "cmd" or tokens[at].text not in _CURRENCIES:
         return list(tokens), None
     return tokens[:at] + tokens[at + 1 :], units.parse_unit(tokens[at].text)
+
+
+def _compound(node: Node, rest: list[Token]) -> tuple[Node, Unit]:
+    """The unit after a value, and a second value with a smaller unit: `5 ft 6 in`."""
+    if rest[0].text == "(" and rest[-1].text == ")":
+        rest = rest[1:-1]  # 7 (units)
+    for at in range(1, len(rest) - 1):
+        if rest[at].kind == "num" and rest[at - 1].kind in ("word", "text"):
+            unit, (more, smaller) = _unit_of(rest[:at]), read_value(rest[at:])
+            if smaller is None or smaller.dimension != unit.dimension:
+                raise AnswerError("two values with units of different kinds")
+            part = Node("mul", (more, number(smaller.factor / unit.factor)))
+            return Node("add", (node, part)), unit
+    return node, _unit_of(rest)
 
 
 def _unit_of(rest: list[Token]) -> Unit:
@@ -261,6 +285,10 @@ def _marked(node: Node) -> tuple[Node, Unit | None]:
     if node.op in ("add", "mul", "div") and any(n.op == "deg" for n in walk(node)):
         return node, units.DEGREE
     return node, None
+
+
+def _is_word(token: Token) -> bool:
+    return token.kind in ("text", "word") or (token.kind == "cmd" and token.text in _SHAPES)
 
 
 def _formula_words(tokens: list[Token]) -> bool:

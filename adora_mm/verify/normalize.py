@@ -13,25 +13,32 @@ from functools import lru_cache
 from adora_mm.verify.limits import CACHED_CHARS
 
 SIGNS = {
-    "掳": "°", "º": "°", "˚": "°", "∘": "°", "℃": "°C", "\u2032": "'", "\u2033": "''", "\u2019": "'",
-    "\u2018": "'", "\u201d": "''", "\u201c": "''", "−": "-", "–": "-", "—": "-", "‐": "-", "‑": "-",
+    "掳": "°", "º": "°", "˚": "°", "∘": "°", "℃": "°C", "\u2032": "'", "\u2033": "''",
+    "\u2019": "'",
+    "\u2018": "'", "\u201d": "''", "\u201c": "''", "−": "-", "–": "-", "—": "-", "‐": "-",
+    "‑": "-",
     "－": "-", "×": "\\times ", "✕": "\\times ", "·": "\\cdot ", "⋅": "\\cdot ", "∙": "\\cdot ",
     "•": "\\cdot ", "÷": "\\div ", "∗": "*", "√": "\\sqrt ", "∛": "\\sqrt[3] ", "∜": "\\sqrt[4] ",
     "π": "\\pi ", "𝜋": "\\pi ", "∞": "\\infty ", "±": "\\pm ", "∓": "\\mp ", "≤": "\\le ",
     "⩽": "\\le ", "≦": "\\le ", "≥": "\\ge ", "⩾": "\\ge ", "≧": "\\ge ", "≠": "\\ne ",
-    "≈": "\\approx ", "≅": "\\approx ", "≡": "\\equiv ", "∈": "\\in ", "∪": "\\cup ", "∩": "\\cap ",
+    "≈": "\\approx ", "≅": "\\approx ", "≡": "\\equiv ", "∈": "\\in ", "∪": "\\cup ",
+    "∩": "\\cap ",
     "∅": "\\emptyset ", "∠": "\\angle ", "∡": "\\angle ", "△": "\\triangle ", "⌊": "\\lfloor ",
     "⌋": "\\rfloor ", "⌈": "\\lceil ", "⌉": "\\rceil ", "⟨": "\\langle ", "⟩": "\\rangle ",
     "∶": ":", "：": ":", "∑": "\\sum ", "∫": "\\int ", "∏": "\\prod ", "…": "\\ldots ", "％": "%",
-    "，": ", ", "、": ", ", "。": ".", "；": "; ", "ℝ": "\\mathbb{R}", "→": "\\to ", "∣": "|", "⁄": "/",
-    "∕": "/", "∥": "\\parallel ", "θ": "\\theta ", "α": "\\alpha ", "β": "\\beta ", "γ": "\\gamma ",
+    "，": ", ", "、": ", ", "。": ".", "；": "; ", "ℝ": "\\mathbb{R}", "→": "\\to ", "∣": "|",
+    "⁄": "/",
+    "∕": "/", "∥": "\\parallel ", "θ": "\\theta ", "α": "\\alpha ", "β": "\\beta ",
+    "γ": "\\gamma ",
     "δ": "\\delta ", "λ": "\\lambda ", "μ": "\\mu ", "µ": "\\mu ", "φ": "\\phi ", "ϕ": "\\phi ",
     "ω": "\\omega ", "σ": "\\sigma ", "度": "°", "€": "\\euro ", "£": "\\pound ", "¥": "\\yen ",
     "￥": "\\yen ",
 }  # fmt: skip
 CHINESE_UNITS = (
-    ("平方厘米", " cm^2"), ("平方毫米", " mm^2"), ("平方千米", " km^2"), ("平方米", " m^2"), ("立方厘米", " cm^3"),
-    ("立方毫米", " mm^3"), ("立方米", " m^3"), ("千米", " km"), ("分米", " dm"), ("厘米", " cm"), ("毫米", " mm"),
+    ("平方厘米", " cm^2"), ("平方毫米", " mm^2"), ("平方千米", " km^2"), ("平方米", " m^2"),
+    ("立方厘米", " cm^3"),
+    ("立方毫米", " mm^3"), ("立方米", " m^3"), ("千米", " km"), ("分米", " dm"), ("厘米", " cm"),
+    ("毫米", " mm"),
     ("海里", " nmi"), ("米", " m"),
 )  # fmt: skip
 SUPERSCRIPTS = {
@@ -51,6 +58,7 @@ _SUPER = re.compile(f"[{''.join(SUPERSCRIPTS)}]+")
 _SUB = re.compile(f"[{''.join(SUBSCRIPTS)}]+")
 _INVISIBLE = re.compile("[\u200b-\u200f\u2060-\u2064\ufeff\u00ad\u202a-\u202e\ufe0e\ufe0f]")
 
+_TO = re.compile(r"(?<=\d)\s+to\s+(?=\d)")
 _TEMPERATURE = re.compile(r"°\s*([CF])(?![a-zA-Z])")
 _COMMANDS = re.compile(r"\\([a-zA-Z]+)")
 _RENAMED = {
@@ -60,8 +68,10 @@ _RENAMED = {
     "textbf": "\\text", "textit": "\\text", "mbox": "\\text", "hbox": "\\text",
     "textnormal": "\\text", "textsf": "\\text", "texttt": "\\text", "mathsf": "\\text",
     "mathbf": "\\text", "bf": "", "rm": "", "boldsymbol": "", "mathit": "", "mathnormal": "",
-    "emph": "\\text", "displaystyle": "", "textstyle": "", "limits": "", "nolimits": "", "left": "",
-    "right": "", "middle": "", "big": "", "Big": "", "bigg": "", "Bigg": "", "bigl": "", "bigr": "",
+    "emph": "\\text", "displaystyle": "", "textstyle": "", "limits": "", "nolimits": "",
+    "left": "",
+    "right": "", "middle": "", "big": "", "Big": "", "bigg": "", "Bigg": "", "bigl": "",
+    "bigr": "",
     "Bigl": "", "Bigr": "", "biggl": "", "biggr": "", "quad": " ", "qquad": " ", "thinspace": " ",
     "hspace": " ", "space": " ", "degree": "°", "degrees": "°", "textdegree": "°", "prime": "'",
     "lvert": "|", "rvert": "|", "vert": "|", "mid": "|", "colon": ":", "lbrace": "\\{",
@@ -71,12 +81,14 @@ _RENAMED = {
     "measuredangle": "\\angle", "ang": "\\angle", "varphi": "\\phi", "infin": "\\infty",
     "operatorname": "\\text", "lbrack": "[", "rbrack": "]", "root": "\\sqrt", "dot": "\\dot",
     "notag": "", "nonumber": "", "tag": "\\text", "implies": "\\to", "Rightarrow": "\\to",
-    "longrightarrow": "\\to", "square": "", "hfill": " ", "phantom": "\\phantom",
+    "longrightarrow": "\\to", "square": "", "hfill": " ", "checkmark": "", "underline": "",
+    "bm": "", "pmb": "", "hfil": " ",
 }  # fmt: skip
 _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\\[,;:>]|\\ |~"), " "),
     (re.compile(r",\s*\\!\s*(?=\d{3})"), ""),
     (re.compile(r"\\!"), ""),
+    (re.compile(r"\\(?:text)?color\s*\{\w{1,20}\}"), ""),
     (re.compile(r"\\([%&#])"), r"\1"),
     (re.compile(r"\*\s*\\(?:degree|circ)(?![a-z])"), "°"),
     (re.compile(r"\^\s*\{\s*(?:\\circ|°)\s*\}|\^\s*(?:\\circ(?![a-z])|°)|\{\}\^?°"), "°"),
@@ -140,6 +152,8 @@ def _normalize(text: str) -> str:
         text = _COMMANDS.sub(_rename, text).replace("\x1e", "\\\\")
     elif "^" in text:
         text = text.replace("^°", "°").replace("^{°}", "°")
+    if " to " in text:
+        text = _TO.sub(":", text)
     if "°" in text:
         text = _TEMPERATURE.sub(
             lambda match: " celsius" if match.group(1) == "C" else " fahrenheit", text

@@ -35,6 +35,12 @@ def repeating(text: str, parser: Parser) -> Node:
     if parser.at_op(".") and parser.peek().text in ("overline", "dot", "bar"):
         parser.advance()
         return _with_period(text + ".", parser)
+    if parser.at_op(".") and parser.peek().text == "(" and parser.peek(3).text == ")":
+        period = parser.peek(2).text
+        if not period.isdigit():
+            raise AnswerError("a repeated decimal needs digits in its brackets")
+        parser.index += 4
+        return _repeat(text, "", period)
     if "." in text and parser.at_cmd("overline", "dot", "bar"):
         return _with_period(text, parser)
     if "." in text and "e" not in text.lower() and _ellipsis(parser):

@@ -176,7 +176,7 @@ class Parser:
             )
         if kind == "op" and text == "|":
             return self.bars == 0 and not spaced
-        if text == "{" and self.unit_follows(1):
+        if text in ("{", "(") and self.unit_follows(1):
             return False
         return kind == "op" and text in ("(", "[", "{")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -170,7 +171,22 @@ def _numerically(gold: Node, other: Node, profile: Profile) -> bool:
     pair = _fraction(left), _fraction(right)
     if pair[0] is None or pair[1] is None:
         return False
-    return rounding_matches(gold, other, pair[0], pair[1], profile)
+    if rounding_matches(gold, other, pair[0], pair[1], profile):
+        return True
+    return _has_bare_log(gold) != _has_bare_log(other) and _numerically(
+        _decadic(gold), _decadic(other), profile
+    )
+
+
+def _has_bare_log(node: Node) -> bool:
+    return any(n.op == "func" and n.value == "log" and len(n.args) == 1 for n in walk(node))
+
+
+def _decadic(node: Node) -> Node:
+    """`log` without a base read as the logarithm to base 10."""
+    if node.op == "func" and node.value == "log" and len(node.args) == 1:
+        return Node("func", (_decadic(node.args[0]),), "lg")
+    return replace(node, args=tuple(_decadic(arg) for arg in node.args)) if node.args else node
 
 
 def _may_cancel(gold: Node, other: Node) -> bool:

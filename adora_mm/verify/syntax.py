@@ -32,6 +32,7 @@ PI = Node("const", (), "pi")
 EULER = Node("const", (), "e")
 IMAGINARY = Node("const", (), "i")
 INFINITY = Node("const", (), "inf")
+REALS = Node("interval", (Node("neg", (INFINITY,)), INFINITY), "()")
 CONTAINERS = frozenset({"tuple", "list", "set", "interval", "union", "inter", "matrix", "ratio"})
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from adora_mm.verify.syntax import Node, number
+from adora_mm.verify.syntax import REALS, Node, number
 
 _UNITS = [
     "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven",
@@ -22,6 +22,7 @@ _NOTHING = frozenset({
     "no solution", "no solutions", "no real solution", "no real solutions", "there is no solution",
     "there are no solutions", "empty set", "none", "\\emptyset", "emptyset",
 })  # fmt: skip
+_ALL_REALS = frozenset({"all real numbers", "all reals", "real numbers", "all real x"})
 _GENERIC = frozenset(
     {
         "triangle", "angle", "quadrilateral", "function", "direction", "number", "option", "shape",
@@ -29,6 +30,11 @@ _GENERIC = frozenset(
     }
 )  # fmt: skip
 _SHAPES = re.compile(r"\b(?:triangle|angle|overline|segment|line|side)\b")
+
+
+def value_in_words(text: str) -> Node | None:
+    """Words that stand for a value: spelled-out numbers, all real numbers; None for others."""
+    return REALS if text in _ALL_REALS else number_in_words(text)
 
 
 def number_in_words(text: str) -> Node | None:

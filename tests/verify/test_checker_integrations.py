@@ -83,7 +83,10 @@ def test_the_installed_trl_trains_with_the_reward(tmp_path: Path, gold_data: Pat
         model=model,
         processing_class=tokenizer,
         reward_funcs=[watched],
-        train_dataset=datasets.Dataset.from_list([{"prompt": "1+1=", "answer": "2"}] * 4),
+        train_dataset=datasets.Dataset(
+            datasets.table.InMemoryTable.from_pydict({"prompt": ["1+1="] * 4, "answer": ["2"] * 4}),
+            fingerprint="checker",  # given, so that datasets need not pickle the table
+        ),
         args=trl.GRPOConfig(
             output_dir=str(tmp_path), max_steps=1, num_generations=2, use_cpu=True, bf16=False,
             per_device_train_batch_size=2, max_completion_length=4, report_to=[],
