@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(f"no command {words[0]!r}; adora --help lists them")
     try:
         return command(words[1:])
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ArithmeticError) as error:
         return _fail(" ".join(str(error).split()) or type(error).__name__)
     except KeyboardInterrupt:
         return _fail("interrupted", code=130)

@@ -29,7 +29,7 @@ from adora_mm.models import ResponseScorer, load_policy
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
-class NonFiniteError(RuntimeError):
+class NonFiniteError(ArithmeticError):
     """A loss or gradient that is not a number: the run must stop before it saves anything."""
 
 

@@ -44,7 +44,8 @@ def table_rows(folder: Path, seed: str) -> list[str]:
         change = 100 * (last["accuracy"] - first["accuracy"])
         rows.append(
             f"| {seed} | {mode}, n = {first['n']} | {rate(first)} | {rate(last)} | "
-            f"{change:+.1f} | {first['mean_tokens']:.1f} | {last['mean_tokens']:.1f} | {minutes:.1f} |"
+            f"{change:+.1f} | {first['mean_tokens']:.1f} | {last['mean_tokens']:.1f}"
+            f" | {minutes:.1f} |"
         )
     return rows
 

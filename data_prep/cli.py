@@ -58,19 +58,21 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_tiny_policy(command: argparse.ArgumentParser) -> None:
     command.set_defaults(run=_run_tiny_policy)
-    command.add_argument("--out", required=True, type=Path, help="folder to write")
-    command.add_argument("--pictures", type=int, default=20_000, help="training pictures")
-    command.add_argument("--eye-steps", type=int, default=400, help="steps of the vision tower")
-    command.add_argument("--steps", type=int, default=2500, help="supervised steps")
-    command.add_argument("--held-out", type=int, default=300, help="problems to measure on")
-    command.add_argument("--seed", type=int, default=0)
+    add = command.add_argument
+    add("--out", required=True, type=Path, metavar="FOLDER", help="the model folder to write")
+    add("--pictures", type=_positive, default=20_000, help="training pictures")
+    add("--eye-steps", type=_positive, default=400, help="steps of the vision tower")
+    add("--steps", type=_positive, default=2500, help="supervised steps")
+    add("--held-out", type=_natural, default=300, help="problems to measure on; 0 skips it")
+    add("--seed", type=_natural, default=0)
 
 
 def _run_tiny_policy(arguments: argparse.Namespace) -> None:
-    from data_prep.tiny_policy import Perception, Pictures, WarmStart, build
-
     if arguments.out.exists():
         raise ValueError(f"{arguments.out} exists; choose another --out")
+    # torch takes seconds to import: only this command needs it
+    from data_prep.tiny_policy import Perception, Pictures, WarmStart, build
+
     card = build(
         arguments.out,
         Pictures(count=arguments.pictures),
@@ -94,6 +96,13 @@ def _add_synthetic(command: argparse.ArgumentParser) -> None:
     add("--max-difficulty", type=int, default=5)
     add("--givens", choices=("picture", "text"), default="picture", help="where the values stand")
     add("--variants", type=int, default=1, help="training pictures per problem (default: 1)")
+    add(
+        "--label-grid-px",
+        type=int,
+        default=0,
+        metavar="PX",
+        help="lay the upper left corners of labels on a grid this wide (default: 0, no grid)",
+    )
 
 
 def _add_source_options(command: argparse.ArgumentParser, name: str) -> None:
@@ -133,6 +142,7 @@ def _run_synthetic(arguments: argparse.Namespace) -> None:
         max_difficulty=arguments.max_difficulty,
         givens=arguments.givens,
         variants=arguments.variants,
+        label_grid_px=arguments.label_grid_px,
         overwrite=arguments.overwrite,
     )
     _report(arguments.out, manifest)
@@ -199,6 +209,12 @@ def _run_list(arguments: argparse.Namespace) -> None:
 def _positive(value: str) -> int:
     if not value.isdecimal() or int(value) < 1:
         raise argparse.ArgumentTypeError(f"must be a whole number from 1, not {value!r}")
+    return int(value)
+
+
+def _natural(value: str) -> int:
+    if not value.isdecimal():
+        raise argparse.ArgumentTypeError(f"must be a whole number from 0, not {value!r}")
     return int(value)
 
 

@@ -86,8 +86,10 @@ def train_eyes(
     head = nn.Linear(model.config.text_config.hidden_size, MAX_CHARACTERS * len(CHARACTERS))
     parameters = [*tower.parameters(), *head.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=settings.learning_rate, betas=(0.9, 0.98))
+    # OneCycleLR divides by `pct_start * total_steps - 1`, which is zero for ten steps.
+    planned = max(settings.steps, 20)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, settings.learning_rate, total_steps=settings.steps, pct_start=0.1
+        optimizer, settings.learning_rate, total_steps=planned, pct_start=0.1
     )
     model.train()
     started, losses, right = time.monotonic(), 0.0, 0.0

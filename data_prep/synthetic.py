@@ -96,6 +96,8 @@ def generate_layouts(
 ) -> Iterator[tuple[Problem, Layout]]:
     """Like `generate`, with what is to be painted and where its labels stand."""
     _check(count, split, image_px, min_difficulty, max_difficulty, givens, variants)
+    if label_grid_px < 0:
+        raise ValueError(f"label_grid_px must be 0 (no grid) or more, not {label_grid_px}")
     search = _Search(
         split=split,
         image_px=image_px,

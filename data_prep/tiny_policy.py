@@ -4,15 +4,20 @@
     adora prep tiny-policy --out FOLDER --pictures 200 --eye-steps 20 --steps 20       a quick look
 
 The folder is an ordinary HF model folder with a card, `warm_start.json`: the command's arguments,
-the fingerprint of its training data and the accuracy on held-out problems by form of answer.
+the fingerprint of its training data and the accuracy on held-out problems by form of answer. It is
+built under a hidden sibling name, in which the card is written last, and renamed when it is whole:
+an interrupted build leaves nothing that looks finished.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
@@ -48,6 +53,8 @@ FAMILIES = (
 )
 """What the warm start sees: angle arithmetic, the easiest to read and to compute."""
 SHARD = 500
+CARD = "warm_start.json"
+"""The card's file, the last one of a finished folder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +89,25 @@ def build(
     held_out: int,
     log: Callable[[str], None],
 ) -> dict[str, Any]:
-    """Draw, build, train and save; returns what is written to `warm_start.json`."""
+    """Draw, build, train and save; returns what is written to `warm_start.json`.
+
+    Raises ValueError when `out` exists. Nothing is left at `out` unless the build gets to its end.
+    """
+    with finished_folder(out) as partial:
+        card = _build(partial, pictures, perception, settings, held_out=held_out, log=log)
+        _write_card(partial, card)
+    return card
+
+
+def _build(
+    out: Path,
+    pictures: Pictures,
+    perception: Perception,
+    settings: WarmStart,
+    *,
+    held_out: int,
+    log: Callable[[str], None],
+) -> dict[str, Any]:
     keep_freed_memory()
     drawn = list(draw_pictures(pictures))
     log(f"{len(drawn)} pictures drawn")
@@ -112,7 +137,7 @@ def build(
     )
     # bfloat16 halves the file; accuracy is measured on what is saved.
     save_folder(out, model.to(torch.bfloat16), tokenizer)
-    card = {
+    return {
         "pictures": asdict(pictures),
         "perception": asdict(perception),
         "warm_start": asdict(settings),
@@ -120,8 +145,45 @@ def build(
         "data_fingerprint": fingerprint(examples),
         "held_out": accuracy(out, pictures, held_out),
     }
-    (out / "warm_start.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
-    return card
+
+
+@contextmanager
+def finished_folder(out: Path) -> Iterator[Path]:
+    """A hidden folder beside `out` that takes its name when the block ends, or else goes away.
+
+    Its name holds the process id, so that two builds never write into one folder. Raises ValueError
+    when `out` exists.
+    """
+    out = out.absolute()
+    if out.exists():
+        raise ValueError(f"{out} exists; choose another folder")
+    partial = out.with_name(f".{out.name}.{os.getpid()}")
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        partial.rename(out)
+        _sync(out.parent)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _write_card(folder: Path, card: dict[str, Any]) -> None:
+    for file in folder.iterdir():
+        _sync(file)
+    temporary = folder / f"{CARD}.tmp"
+    temporary.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+    _sync(temporary)
+    temporary.rename(folder / CARD)
+    _sync(folder)
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def accuracy(folder: Path, pictures: Pictures, count: int) -> dict[str, Any]:
@@ -164,7 +226,7 @@ def form_of(text: str) -> str:
 
 
 def _by_form(texts: Sequence[tuple[str, Problem]]) -> dict[str, dict[str, float]]:
-    right: dict[str, list[bool]] = {"all": []} | {form: [] for form in FORMS}
+    right: dict[str, list[bool]] = {name: [] for name in ("all", *FORMS)}
     for text, problem in texts:
         correct = check_response(text, problem.answer).correct
         right["all"].append(correct)

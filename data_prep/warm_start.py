@@ -172,7 +172,10 @@ def see(
     """Image features of a batch, [B, tokens, hidden], each picture moved a little."""
     moves = [tuple(rng.choice((-shift_px, 0, shift_px)) for _ in range(2)) for _ in batch]
     images = np.stack(
-        [shifted(e.pixels, *move, shift_px) for e, move in zip(batch, moves, strict=True)]
+        [
+            shifted(example.pixels, down, right, shift_px)
+            for example, (down, right) in zip(batch, moves, strict=True)
+        ]
     )
     patches, grid = patchify(images, processor.image_processor)
     return torch.stack(list(model.model.get_image_features(patches, grid).pooler_output))

@@ -90,7 +90,7 @@ class Tiny:
         text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
         if not self.has_vision:
             return dict(tokenizer(text, return_tensors="pt"))
-        combined = {"qwen2_5_vl": PicturesOnly25, "qwen3_vl": PicturesOnly3}[self.kind](
+        combined: Any = (PicturesOnly25 if self.kind == "qwen2_5_vl" else PicturesOnly3)(
             image_processor=self.processor.image_processor,
             tokenizer=tokenizer,
             video_processor=None,

@@ -36,7 +36,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"checkpoint", "collect", "training_data"}),
     frozenset({"validation", "step", "run_folder"}),
     frozenset({"metrics.console"}),
-    frozenset({"recorder"}),
+    frozenset({"recorder", "dynamic_sampling"}),
     frozenset({"trainer"}),
     frozenset({"launch", "report"}),
     frozenset({"cli"}),
@@ -50,9 +50,9 @@ OUTSIDE = frozenset(
 """What `data_prep` and `evaluation` may use of `adora_mm`."""
 
 POLICY_BUILDERS = frozenset({"tiny_policy.py", "tiny_model.py", "warm_start.py"})
-"""The files of `data_prep` that train the embedded policy, and so may use `models` as well."""
+"""The files of `data_prep` that train the embedded policy, and so may use `models` and threads as well."""
 
-MEASURING = frozenset({"validation", "run_folder", "samples"})
+MEASURING = frozenset({"models", "validation", "run_folder", "samples"})
 """What `evaluation` shares with a run beyond that, so that both measure and store in one way."""
 
 HEAVY = ("torch", "transformers", "deepspeed", "vllm")
@@ -154,7 +154,7 @@ def outside_imports(package: str, file: str) -> frozenset[str]:
         allowed |= {"cli"}
     if package == "evaluation":
         return allowed | MEASURING
-    return allowed | {"models"} if file in POLICY_BUILDERS else allowed
+    return allowed | {"models", "distributed"} if file in POLICY_BUILDERS else allowed
 
 
 def test_data_prep_and_evaluation_stand_beside_the_library() -> None:

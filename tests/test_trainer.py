@@ -293,6 +293,19 @@ def test_a_disk_that_fills_up_leaves_no_checkpoint(
     assert json.loads((root / "runs/full/run.json").read_text())["status"] == "stopped"
 
 
+def test_a_loss_that_is_not_a_number_stops_the_run(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An absurd learning rate; the last checkpoint before the accident stays."""
+    line = refused(
+        capsys, "train", str(root / "recipe.yaml"), "name=nan", "train.learning_rate=1e38",
+        "data.val=null",
+    )  # fmt: skip
+    assert "is nan" in line
+    assert "optimizer step" in line
+    assert not list((root / "runs/nan").glob("checkpoints/step-*/COMPLETE"))
+
+
 # -- dynamic sampling ---------------------------------------------------------------------------
 
 
@@ -305,3 +318,32 @@ def test_dynamic_sampling_tells_when_nothing_carries_signal(
         "dynamic_sampling.max_attempts=2", "train.total_steps=1",
     )  # fmt: skip
     assert "kept 0 of 4 groups in 2 rollout batches" in line
+
+
+# -- real data ----------------------------------------------------------------------------------
+
+
+def test_real_diagrams_and_text_problems_train_and_get_verdicts(
+    root: Path, shared_data: Path, tmp_path: Path
+) -> None:
+    """Geometry3K's folders, MATH-Vision and GSM8K in one run, evaluated on MATH-Vision."""
+    sources = {
+        "geometry3k": shared_data / "geometry3k/examples",
+        "mathvision": shared_data / "mathvision",
+        "gsm8k": shared_data / "text",
+    }
+    for name, path in sources.items():
+        words = ["prep", name, "--from", str(path), "--out", str(tmp_path / name)]
+        assert main([*words, *(["--limit", "30"] if name == "gsm8k" else [])]) == 0
+    train_on = f"data.train=[{tmp_path}/geometry3k, {tmp_path}/mathvision, {tmp_path}/gsm8k]"
+    words = [train_on, "data.val=null", "train.total_steps=2", "rollout.prompts_per_step=8",
+             "data.max_prompt_tokens=2000", "data.on_bad=fail"]  # fmt: skip
+    assert train(root, "real", *words) == 0
+    seen = [row["problem"]["source"] for row in rows(root, "real", "samples/train")]
+    assert len(set(seen)) > 1
+    outcomes = [
+        rollout["outcome"]
+        for row in rows(root, "real", "samples/train")
+        for rollout in row["rollouts"]
+    ]
+    assert set(outcomes) <= {"correct", "incorrect", "unparsed"}

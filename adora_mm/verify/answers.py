@@ -23,6 +23,9 @@ _OPEN_COMMANDS = frozenset({"begin", "langle", "lfloor", "lceil"})
 _CLOSE_COMMANDS = frozenset({"end", "rangle", "rfloor", "rceil"})
 _JOINERS = frozenset({"and", "or"})
 _SHAPED = frozenset({"set", "tuple", "matrix"})
+_DATE = re.compile(r"\d{1,2}/\d{1,2}/\d{4}|\d{4}-\d{1,2}-\d{1,2}")
+# "(2) Oliver is a knight": the number of a statement, which begins a member.
+_NUMBERED = re.compile(r"\s?\(\d{1,2}\)\s+(?=[A-Z][a-z]+ is\b)")
 _LEAD = re.compile(
     r"^(?:(?:so|thus|therefore|hence),?\s+)?(?:the\s+)?(?:(?:final|correct)\s+)?"
     r"(?:answer|result)\s*(?:is|are|=|:)\s*:?\s*"
@@ -72,7 +75,10 @@ _cached = lru_cache(maxsize=8192)(_parse)
 
 
 def _read(cleaned: str) -> Answer:
-    segments, joiner = split_members(tokenize(cleaned)[:-1])
+    if _DATE.fullmatch(cleaned):
+        return Answer(cleaned, (Item(None, (), None, fold_words(cleaned)),))
+    statements = _NUMBERED.sub("\n", cleaned)
+    segments, joiner = split_members(tokenize(statements)[:-1])
     if len(segments) > MAX_ITEMS:
         raise LimitError(f"the answer has more than {MAX_ITEMS} members")
     items = _expanded([parse_item(segment, cleaned, len(segments)) for segment in segments])

@@ -179,39 +179,31 @@ def _choose(prediction: str, gold: str, options: tuple[str, ...], profile: Profi
         return _decide(prediction, gold, profile)
     if options_rules.several_letters(prediction):
         return verdict("incorrect", prediction, "several choice letters")
-    letter, rest = options_rules.split_letter(prediction)
-    text = options_rules.strip_letter(options[index])
-    if letter is not None and (
-        letter.isupper()
-        or len(prediction.strip(" .*_$")) > 1
-        or profile.letter_case
-        or _no_such_option(letter, options)
-    ):
-        position = options_rules.LETTERS.index(letter.upper())
-        if position < len(options):
-            if position != index:
-                return verdict(
-                    "incorrect",
-                    prediction,
-                    f"choice {letter.upper()} instead of {options_rules.LETTERS[index]}",
-                )
-            if (
-                rest
-                and _decide(rest, text, profile).outcome == "incorrect"
-                and _value_index(rest, options, profile) is not None
-            ):
-                return verdict(
-                    "incorrect", prediction, "the letter and the value contradict each other"
-                )
-            return verdict("correct", prediction, "the choice letter")
-    decided = _decide(prediction, text, profile)
+    by_letter = _chosen_letter(prediction, options, index, profile)
+    if by_letter is not None:
+        return by_letter
+    decided = _decide(prediction, options_rules.strip_letter(options[index]), profile)
     if not decided.correct:
         return decided
     return verdict("correct", prediction, f"the value of choice {options_rules.LETTERS[index]}")
 
 
-def _no_such_option(letter: str, options: tuple[str, ...]) -> bool:
-    return letter.islower() and letter not in {option.strip() for option in options}
+def _chosen_letter(
+    prediction: str, options: tuple[str, ...], index: int, profile: Profile
+) -> Verdict | None:
+    """The verdict on an option's letter; None when the prediction names none."""
+    letter, rest = options_rules.split_letter(prediction)
+    if letter is None or options_rules.LETTERS.index(letter.upper()) >= len(options):
+        return None
+    bare_small = letter.islower() and len(prediction.strip(" .*_$")) == 1
+    if bare_small and letter in {option.strip() for option in options} and not profile.letter_case:
+        return None  # a variable among the options
+    expected = options_rules.LETTERS[index]
+    if letter.upper() != expected:
+        return verdict("incorrect", prediction, f"choice {letter.upper()} instead of {expected}")
+    if rest and (other := _value_index(rest, options, profile)) is not None and other != index:
+        return verdict("incorrect", prediction, "the letter and the value contradict each other")
+    return verdict("correct", prediction, "the choice letter")
 
 
 def _value_index(value: str, options: tuple[str, ...], profile: Profile) -> int | None:

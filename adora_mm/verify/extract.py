@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from adora_mm.verify.limits import MAX_BOXES, MAX_RESPONSE_CHARS
+from adora_mm.verify.limits import MAX_BOX_CHARS, MAX_BOXES, MAX_RESPONSE_CHARS
 
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*(?=[{\s\d])")
 _THINK = re.compile(r"</?think>")
@@ -86,7 +86,7 @@ def unwrap(answer: str) -> str:
     stripped = answer.strip()
     if stripped.startswith("**") and stripped.endswith("**") and len(stripped) > 4:
         stripped = stripped[2:-2].strip()
-    dollars = stripped.strip("$ ") if "box" in stripped else stripped
+    dollars = stripped.strip("$ .,;") if "box" in stripped else stripped
     return _innermost(dollars) if dollars.startswith(("\\boxed", "\\fbox")) else stripped
 
 
@@ -110,6 +110,8 @@ def _closing(text: str, start: int) -> int | None:
         if match is None:
             return None
         position = match.end()
+        if position - start > MAX_BOX_CHARS:
+            return None
         sign = match.group()
         if sign == "\\":
             position += 1

@@ -2,6 +2,8 @@ r"""Labels: what stands left of `=` or `:` and names the value (`x`, `m\angle A`
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 from adora_mm.verify import units
 from adora_mm.verify.tokens import Token
 from adora_mm.verify.vocabulary import FUNCTIONS, GREEK
@@ -20,6 +22,8 @@ _SILENT_WORDS = frozenset(
         "find",
     ]
 )  # fmt: skip
+MAX_LABEL_TOKENS = 24
+_BRACED = frozenset({"_", "overline", "widehat", "overrightarrow", "vec", "bar", "hat"})
 _INTRODUCTIONS = frozenset({
     "on", "at", "is", "increasing", "decreasing", "constant", "minimum", "maximum",
 })  # fmt: skip
@@ -32,79 +36,78 @@ ABBREVIATIONS = {
 
 def label_of(tokens: list[Token]) -> str | None:
     """The canonical label that these tokens spell; None when they are a value."""
-    if not tokens or len(tokens) > 24:
+    if not tokens or len(tokens) > MAX_LABEL_TOKENS:
         return None
-    words: list[str] = []
-    letters = False
-    angle = False
-    glue = False
+    if tokens[0].text == "(":
+        return _tuple_label(tokens)
+    reader = _Reader()
     for position, token in enumerate(tokens):
+        if token.kind == "op" and token.text in "(^:" and reader.named:
+            return _compound_label(reader.words, tokens, position)
+        if not reader.read(token, tokens[position - 1].text if position else ""):
+            return None
+    return _canonical(reader.words) if reader.words and (reader.named or reader.angle) else None
+
+
+@dataclass(slots=True)
+class _Reader:
+    """The words of a label, token by token."""
+
+    words: list[str] = field(default_factory=list)
+    named: bool = False
+    """A letter or a word was read, so that this can be a name."""
+    angle: bool = False
+    glue: bool = False
+    """The next token belongs to the last word: after `_` or a prime."""
+
+    def read(self, token: Token, before: str) -> bool:
+        """Take one token; False when it belongs to no label."""
         kind, text, spaced = token
         if kind in ("word", "text"):
-            if text in FUNCTIONS:
-                return None
-            if glue and words and not spaced:
-                words[-1] += text
-            elif (
-                words
-                and letters
-                and kind == "word"
-                and len(text) == 1
-                and len(words[-1]) <= 3
-                and _single(words)
-            ):
-                # `A B` spaced out: one name of several letters.
-                words[-1] += text
-            else:
-                words.append(text)
-            letters, glue = True, False
-        elif kind == "cmd" and text in _DROPPED:
-            angle = angle or text == "angle"
-            if text == "angle" and words and words[-1] == "m":
-                words.pop()
-        elif kind == "cmd" and text in GREEK:
-            words.append(text)
-            letters, glue = True, False
-        elif kind == "num" and (
-            glue or (angle and text.isdigit()) or (letters and not spaced and text.isdigit())
-        ):
-            if words:
-                words[-1] += text
-            else:
-                words.append(text)
-            letters, glue = True, False
-        elif kind == "op" and text in "_.'{}":
-            if text == "{" and not (
-                position
-                and tokens[position - 1].text
-                in ("_", "overline", "widehat", "overrightarrow", "vec", "bar", "hat")
-            ):
-                return None
-            glue = True
-        elif (
-            kind == "op"
-            and text == ":"
-            and letters
-            and all(t.kind == "word" or t.text == ":" for t in tokens)
-        ):
-            return "".join(token.text for token in tokens)
-        elif kind == "op" and text == "^" and letters and _is_inverse(tokens[position:]):
-            call = _call(tokens[position + 5 :])
-            return None if call is None or len(words) != 1 else f"{words[0]}^-1({call})"
-        elif kind == "op" and text == "(" and letters:
-            call = _call(tokens[position:])
-            if call is None:
-                return None
-            return f"{words[-1]}({call})" if len(words) == 1 else None
-        elif kind == "op" and text == "(" and not letters and position == 0:
-            return _tuple_label(tokens)
+            return text not in FUNCTIONS and self._word(token)
+        if kind == "cmd" and text in _DROPPED:
+            self.angle = self.angle or text == "angle"
+            if text == "angle" and self.words and self.words[-1] == "m":
+                self.words.pop()  # m\\angle A is the measure of the angle
+            return True
+        if kind == "cmd" and text in GREEK:
+            return self._add(text, joined=False)
+        if kind == "num":
+            numbered = text.isdigit() and (self.angle or (self.named and not spaced))
+            return (self.glue or numbered) and self._add(text, joined=bool(self.words))
+        if kind == "op" and text in "_.'{}":
+            self.glue = True
+            return text != "{" or before in _BRACED
+        return False
+
+    def _word(self, token: Token) -> bool:
+        glued = self.glue and bool(self.words) and not token.spaced
+        # `A B` spaced out: one name of several letters.
+        letter = token.kind == "word" and len(token.text) == 1 and self.named
+        spelled = letter and len(self.words) == 1 and self.words[0].isupper()
+        return self._add(token.text, joined=glued or (spelled and len(self.words[0]) <= 3))
+
+    def _add(self, text: str, *, joined: bool) -> bool:
+        if joined:
+            self.words[-1] += text
         else:
-            return None
-    return _canonical(words) if letters or (angle and words) else None
+            self.words.append(text)
+        self.named, self.glue = True, False
+        return True
 
 
-def _single(words: list[str]) -> bool:
-    return len(words) == 1 and words[0].isupper()
+def _compound_label(words: list[str], tokens: list[Token], position: int) -> str | None:
+    """`f(x)`, `f^{-1}(x)`, and the ratio of letters `x:y`."""
+    if tokens[position].text == ":":
+        letters = all(token.kind == "word" or token.text == ":" for token in tokens)
+        return "".join(token.text for token in tokens) if letters else None
+    inverse = tokens[position].text == "^"
+    if inverse and not _is_inverse(tokens[position:]):
+        return None
+    call = _call(tokens[position + 5 :] if inverse else tokens[position:])
+    if call is None or len(words) != 1:
+        return None
+    return f"{words[0]}{'^-1' if inverse else ''}({call})"
 
 
 def _is_inverse(tokens: list[Token]) -> bool:
@@ -129,17 +132,21 @@ def _tuple_label(tokens: list[Token]) -> str | None:
     return "(" + ",".join(token.text for token in inner) + ")"
 
 
+def _is_silent(word: str) -> bool:
+    return word.lower() in _SILENT_WORDS
+
+
 def _canonical(words: list[str]) -> str | None:
-    if len(words) == 1 and len(words[0]) <= 4 and not units.is_unit_word(words[0]):
-        name = words[0]
+    name = words[0] if len(words) == 1 and len(words[0]) <= 4 else ""
+    if len(name) == 1 or (name and not _is_silent(name) and not units.is_unit_word(name)):
         return (
             min(name, name[::-1])
             if len(name) in (2, 3) and name.isupper() and name != "SA"
             else name
         )
-    parts = [w for word in words for w in word.split() if w.lower() not in _SILENT_WORDS and w]
+    parts = [part for word in words for part in word.split() if not _is_silent(part)]
     if not parts:
-        return words[-1] if words else None
+        return ""  # "length = 5" names nothing in particular
     if len(parts) == 1 and len(parts[0]) <= 4:
         return _canonical(parts)
     return " ".join(part.lower().strip(".,:") if len(part) > 1 else part for part in parts)
@@ -184,7 +191,7 @@ def leading_label(tokens: list[Token]) -> tuple[str, list[Token]] | None:
 
 def same(gold: str, other: str) -> bool:
     """Whether two labels may name the same thing."""
-    if gold == other:
+    if gold == other or not gold or not other:
         return True
     name_gold, name_other = _function_name(gold), _function_name(other)
     if "(" in gold or "(" in other:

@@ -14,6 +14,8 @@ MAX_RESPONSE_CHARS = 4_000_000
 """Characters of one response; a longer one is refused unread."""
 MAX_BOXES = 256
 """Boxes looked at in one response; the scan stops there and the answer is ambiguous."""
+MAX_BOX_CHARS = 20_000
+"""Characters searched for the brace that closes a box; beyond, the box counts as not closed."""
 MAX_TOKENS = 600
 """Tokens of one answer."""
 MAX_DEPTH = 40

@@ -81,13 +81,14 @@ _RENAMED = {
     "measuredangle": "\\angle", "ang": "\\angle", "varphi": "\\phi", "infin": "\\infty",
     "operatorname": "\\text", "lbrack": "[", "rbrack": "]", "root": "\\sqrt", "dot": "\\dot",
     "notag": "", "nonumber": "", "tag": "\\text", "implies": "\\to", "Rightarrow": "\\to",
-    "longrightarrow": "\\to", "square": "", "hfill": " ", "checkmark": "", "underline": "",
+    "longrightarrow": "\\to", "square": "", "hfill": " ", "checkmark": "", "surd": "\\sqrt",
+    "underline": "",
     "bm": "", "pmb": "", "hfil": " ",
 }  # fmt: skip
 _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\\[,;:>]|\\ |~"), " "),
     (re.compile(r",\s*\\!\s*(?=\d{3})"), ""),
-    (re.compile(r"\\!"), ""),
+    (re.compile(r"\\!|\\(?:text|mathrm)\s*\{[\s.,;:]*\}"), ""),
     (re.compile(r"\\(?:text)?color\s*\{\w{1,20}\}"), ""),
     (re.compile(r"\\([%&#])"), r"\1"),
     (re.compile(r"\*\s*\\(?:degree|circ)(?![a-z])"), "°"),

@@ -45,6 +45,20 @@ def _digits(text: str) -> str:
     return text
 
 
+def _classify(kind: str, value: str) -> tuple[str, str]:
+    """Kind and text of the token for a match of the lexer's group `kind`."""
+    if kind in ("num", "grouped", "wide"):
+        return "num", _digits(value.replace(",", "").replace(" ", ""))
+    if kind == "text":
+        words = value[value.index("{") + 1 : -1].strip()
+        return ("num" if _NUMBER.fullmatch(words) else "text"), _digits(words)
+    if kind == "cmd":
+        return "cmd", value[1:].rstrip("*")
+    if kind == "rel":
+        return ("op", "=") if value == "==" else ("cmd", _RELATIONS[value])
+    return ("word", value) if kind == "word" else ("op", {"power": "^"}.get(kind, value))
+
+
 def tokenize(text: str) -> list[Token]:
     """Tokens of normalised text, closed by an `end` token.
 
@@ -68,27 +82,11 @@ def tokenize(text: str) -> list[Token]:
         if kind == "ws":
             spaced = True
             continue
-        if kind in ("num", "grouped", "wide"):
-            token = Token("num", _digits(value.replace(",", "").replace(" ", "")), spaced)
-        elif kind == "text":
-            words = match.group("text").strip()
-            token = Token("num" if _NUMBER.fullmatch(words) else "text", _digits(words), spaced)
-        elif kind == "cmd" and match.group("cmd") == "text":
+        if kind == "cmd" and value.startswith("\\text"):
             continue  # a font command around more than words: its braces are a group
-        elif kind == "cmd":
-            token = Token("cmd", match.group("cmd"), spaced)
-        elif kind == "word":
-            token = Token("word", value, spaced)
-        elif kind == "rel":
-            token = (
-                Token("op", "=", spaced)
-                if value == "=="
-                else Token("cmd", _RELATIONS[value], spaced)
-            )
-        else:
-            token = Token("op", {"power": "^"}.get(kind, value), spaced)
-            depth += (value in _OPEN) - (value in _CLOSE)
-            depth = max(depth, 0)
+        token = Token(*_classify(kind, value), spaced)
+        if token.kind == "op":
+            depth = max(0, depth + (value in _OPEN) - (value in _CLOSE))
         if len(tokens) >= MAX_TOKENS:
             raise LimitError(f"the answer has more than {MAX_TOKENS} tokens")
         tokens.append(token)

@@ -7,10 +7,9 @@ A unit is `(factor, dimension)` with the dimension as exponents of base quantiti
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import lru_cache
-from typing import Any
 
 from adora_mm.verify.tokens import Token
 
@@ -79,6 +78,7 @@ DERIVED: dict[str, tuple[Fraction, Dimension]] = {
 KNOWN: dict[str, tuple[Fraction, Dimension]] = {
     name: (factor, ((base, 1),)) for factor, base, names in TABLE for name in names.split()
 } | DERIVED
+MAX_WORDS = 4
 _AMBIGUOUS = frozenset("msghlLNJWVA")
 _POWERS = {"square": 2, "sq": 2, "squared": 2, "cubic": 3, "cu": 3, "cubed": 3}
 _FILLER = frozenset(
@@ -144,57 +144,66 @@ def spell(tokens: list[Token]) -> str | None:
 def parse_unit(text: str) -> Unit | None:
     """The unit that a text spells (`cm ^ 2`, `square metres`, `km / h`, `apples`), or None."""
     text = text.replace("^ { ", "^{").replace(" }", "}").replace("^ ", "^").replace(".", " ")
-    factor, pending, sign = Fraction(1), 1, 1
-    dimension: dict[str, Any] = {}
-    words = 0
-    rest = _WORDS.sub(" ", text)
-    if rest.strip("{} \t-"):
+    if _WORDS.sub(" ", text).strip("{} \t-"):
         return None
+    reader = _Reader()
     for match in _WORDS.finditer(text):
-        token = match.group()
-        if match.group(1):
-            if not dimension or not 1 <= abs(int(match.group(1))) <= 4:
-                return None
-            factor, dimension = _raise_last(factor, dimension, int(match.group(1)))
-            continue
+        exponent = match.group(1)
+        if not (reader.exponent(int(exponent)) if exponent else reader.word(match.group())):
+            return None
+    if not reader.words or reader.pending != 1:
+        return None
+    powers = tuple(sorted((name, power) for name, power in reader.powers.items() if power))
+    return Unit(reader.factor, powers, " ".join(text.split()))
+
+
+@dataclass(slots=True)
+class _Reader:
+    """A product of unit words under construction."""
+
+    factor: Fraction = Fraction(1)
+    powers: dict[str, int] = field(default_factory=dict)
+    words: int = 0
+    pending: int = 1
+    """Exponent announced by "square" or "cubic"."""
+    sign: int = 1
+    """-1 after "/" or "per"."""
+    last: tuple[Fraction, Dimension, int] | None = None
+    """Size, dimension and exponent of the word read last."""
+
+    def exponent(self, power: int) -> bool:
+        """Apply an exponent to the word read last: cm^2, not (m cm)^2."""
+        if self.last is None or not 1 <= abs(power) <= 4:
+            return False
+        size, base, had = self.last
+        self._multiply(size, base, had * (power - 1))
+        return True
+
+    def word(self, token: str) -> bool:
+        """Take one word or sign; False when it belongs to no unit."""
         word = token.lower()
         if token == "/" or word == "per":
-            sign = -1
-        elif token in "*·" or (word in _FILLER and words):
-            continue
+            self.sign = -1
+        elif token in "*·" or (word in _FILLER and self.words):
+            pass
+        elif word in _POWERS and self.last is not None and word in ("squared", "cubed"):
+            return self.exponent(_POWERS[word])
         elif word in _POWERS:
-            if dimension and word in ("squared", "cubed"):
-                factor, dimension = _raise_last(factor, dimension, _POWERS[word])
-            else:
-                pending = _POWERS[word]
+            self.pending = _POWERS[word]
         else:
             size, base = _lookup(token)
-            if base is None:
-                return None
-            words += 1
-            if words > 4:
-                return None
-            for name, power in base:
-                dimension[name] = dimension.pop(name, 0) + power * pending * sign
-            dimension["last"] = (size, base, pending * sign)
-            factor *= size ** (pending * sign)
-            pending = 1
-    dimension.pop("last", None)
-    if not words or pending != 1:
-        return None
-    return Unit(
-        factor, tuple(sorted((k, v) for k, v in dimension.items() if v)), " ".join(text.split())
-    )
+            if base is None or self.words == MAX_WORDS:
+                return False
+            self.words += 1
+            self.last = (size, base, self.pending * self.sign)
+            self._multiply(*self.last)
+            self.pending = 1
+        return True
 
-
-def _raise_last(
-    factor: Fraction, dimension: dict[str, Any], power: int
-) -> tuple[Fraction, dict[str, Any]]:
-    """Apply an exponent to the word read last: cm^2, not (m cm)^2."""
-    size, base, had = dimension["last"]
-    for name, exponent in base:
-        dimension[name] += exponent * had * (power - 1)
-    return factor * size ** (had * (power - 1)), dimension
+    def _multiply(self, size: Fraction, base: Dimension, exponent: int) -> None:
+        self.factor *= size**exponent
+        for name, power in base:
+            self.powers[name] = self.powers.get(name, 0) + power * exponent
 
 
 def _lookup(word: str) -> tuple[Fraction, Dimension | None]:

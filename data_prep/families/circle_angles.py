@@ -192,63 +192,69 @@ def tangent_angle(rng: random.Random) -> Draft:
     if kind == "half":
         return _half_tangent(rng)
     a, b, c, p = letters(rng, 4)
-    central = 180 - outer
-    first, second = polar(1, central / 2), polar(1, -central / 2)
-    tip = 1 / first.real + 0j
     far = polar(1, 180 + rng.uniform(-25, 25))
     outer_name, center_name = f"{a}{p}{b}", f"{a}O{b}"
-    lines = [(tip, first), (tip, second)]
-    texts = {"tip": degrees(outer), "center": "", "far": "", "chord": ""}
-    givens = ((outer_name, str(outer)),)
-    answer = sympy.Integer(central)
-    steps: tuple[str, ...] = (f"180-{outer}={central}",)
-    names = a + b + p
-    spots = [first, second, tip]
-    if kind in ("outer", "inner"):
-        lines += [(0j, first), (0j, second)]
-        names, spots = names + "O", [*spots, 0j]
-        asked = ask_angle(rng, center_name if kind == "outer" else outer_name)
-        if kind == "outer":
-            texts["center"] = asked.mark
-        else:
-            texts |= {"tip": asked.mark, "center": degrees(central)}
-            givens, answer = ((center_name, str(central)),), sympy.Integer(outer)
-            steps = (f"180-{central}={outer}",)
-    else:
-        answer = answer / 2
-        steps = (*steps, f"{central}/2={answer_text(answer)}")
-        if kind == "inscribed":
-            lines += [(far, first), (far, second)]
-            names, spots = names + c, [*spots, far]
-            asked = ask_angle(rng, f"{a}{c}{b}")
-            texts["far"] = asked.mark
-        else:
-            lines.append((first, second))
-            asked = ask_angle(rng, f"{p}{a}{b}")
-            texts["chord"] = asked.mark
+    targets = {"outer": center_name, "inner": outer_name, "inscribed": f"{a}{c}{b}"}
+    asked = ask_angle(rng, targets.get(kind, f"{p}{a}{b}"))
+    answer, steps = _tangent_solution(kind, outer)
+    given = (center_name, str(180 - outer)) if kind == "inner" else (outer_name, str(outer))
     return Draft(
         key=(kind, outer),
         question=f"{p}{a} and {p}{b} are tangents. {asked.question}",
-        facts=_tangent_facts(a, b, c, kind, givens, asked),
+        facts=_tangent_facts(a, b, c, kind, (given,), asked),
         answer=answer,
-        givens=givens,
+        givens=(given,),
         steps=steps,
-        scene=Scene(
-            circles=RING,
-            segments=_lines(*lines),
-            dots=(0j,) if "O" in names else (),
-            angles=tuple(
-                AngleMark(vertex=at, start=start, end=end, text=texts[name])
-                for name, at, start, end in (
-                    ("tip", tip, first, second), ("center", 0j, first, second),
-                    ("far", far, first, second), ("chord", first, tip, second),
-                )
-                if texts[name]
-            ),
-            labels=named(names, *spots),
-        ),
+        scene=_tangent_scene(kind, outer, far, (a, b, c, p), asked.mark),
         difficulty=2 if len(steps) == 1 else 3,
-    )  # fmt: skip
+    )
+
+
+def _tangent_solution(kind: str, outer: int) -> tuple[sympy.Expr, tuple[str, ...]]:
+    """The answer and its steps; the central angle is what the outer one lacks to 180 degrees."""
+    central = 180 - outer
+    if kind == "inner":
+        return sympy.Integer(outer), (f"180-{central}={outer}",)
+    first = f"180-{outer}={central}"
+    if kind == "outer":
+        return sympy.Integer(central), (first,)
+    half = sympy.Integer(central) / 2
+    return half, (first, f"{central}/2={answer_text(half)}")
+
+
+def _tangent_scene(
+    kind: str, outer: int, far: complex, names: tuple[str, str, str, str], mark: str
+) -> Scene:
+    """The tangents from the tip, and what the kind adds: radii, an inscribed angle or the chord."""
+    a, b, c, p = names
+    central = 180 - outer
+    first, second = polar(1, central / 2), polar(1, -central / 2)
+    tip = 1 / first.real + 0j
+    angles = [AngleMark(vertex=tip, start=first, end=second, text=degrees(outer))]
+    lines = [(tip, first), (tip, second)]
+    shown, spots = a + b + p, [first, second, tip]
+    if kind in ("outer", "inner"):
+        lines += [(0j, first), (0j, second)]
+        shown, spots = shown + "O", [*spots, 0j]
+        texts = (degrees(outer), mark) if kind == "outer" else (mark, degrees(central))
+        angles = [
+            AngleMark(vertex=at, start=first, end=second, text=text)
+            for at, text in zip((tip, 0j), texts, strict=True)
+        ]
+    elif kind == "inscribed":
+        lines += [(far, first), (far, second)]
+        shown, spots = shown + c, [*spots, far]
+        angles.append(AngleMark(vertex=far, start=first, end=second, text=mark))
+    else:
+        lines.append((first, second))
+        angles.append(AngleMark(vertex=first, start=tip, end=second, text=mark))
+    return Scene(
+        circles=RING,
+        segments=_lines(*lines),
+        dots=(0j,) if kind in ("outer", "inner") else (),
+        angles=tuple(angles),
+        labels=named(shown, *spots),
+    )
 
 
 def _tangent_facts(

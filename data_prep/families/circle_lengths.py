@@ -15,6 +15,28 @@ PI_REMARK = "Leave pi in the answer."
 def tangent_length(rng: random.Random) -> Draft:
     """Radius, tangent and distance to the centre form a right triangle; one side is asked."""
     kind = rng.choice(("tangent", "distance", "gap"))
+    radius, other, whole = _tangent_sizes(rng, kind)
+    tangent = sympy.sqrt(whole**2 - radius**2)
+    a, p, q = letters(rng, 3)
+    asked = ask_length(rng, f"{p}O" if kind == "distance" else f"{p}{a}")
+    answer = whole if kind == "distance" else tangent
+    name = {"tangent": f"{p}O", "gap": f"{p}{q}", "distance": f"{p}{a}"}[kind]
+    where = f" {p}O meets the circle at {q}." if kind == "gap" else ""
+    return Draft(
+        key=(kind, radius, other),
+        question=f"{p}{a} is a tangent and O the centre. {asked.question}",
+        facts=f"The tangent touches the circle at {a}.{where} O{a} = {radius} and "
+        f"{name} = {other}. {asked.fact}",
+        answer=answer,
+        givens=((f"O{a}", str(radius)), (name, str(other))),
+        steps=_tangent_steps(kind, radius, other, whole, answer),
+        scene=_tangent_scene(kind, radius, other, float(tangent), (a, p, q), asked.mark),
+        difficulty=3 if kind != "gap" else 4 if answer.is_Integer else 5,
+    )
+
+
+def _tangent_sizes(rng: random.Random, kind: str) -> tuple[int, int, sympy.Expr]:
+    """The radius, the other given length, and the distance from the tip to the centre."""
     while True:
         radius, other = rng.randint(3, 24), rng.randint(2, 40)
         whole = {
@@ -23,59 +45,45 @@ def tangent_length(rng: random.Random) -> Draft:
             "distance": sympy.sqrt(radius**2 + other**2),
         }[kind]
         if 0.38 <= radius / float(whole) <= 0.72:
-            break
-    tangent = sympy.sqrt(whole**2 - radius**2)
-    a, p, q = letters(rng, 3)
-    touch = polar(1, 90) * radius
-    tip = float(tangent) + touch
-    rim = tip / abs(tip) * radius
-    asked = ask_length(rng, f"{p}O" if kind == "distance" else f"{p}{a}")
-    answer = whole if kind == "distance" else tangent
-    first = (f"O{a}", str(radius))
-    second = {
-        "tangent": (f"{p}O", str(other)),
-        "gap": (f"{p}{q}", str(other)),
-        "distance": (f"{p}{a}", str(other)),
-    }[kind]
+            return radius, other, whole
+
+
+def _tangent_steps(
+    kind: str, radius: int, other: int, whole: sympy.Expr, answer: sympy.Expr
+) -> tuple[str, ...]:
     square = answer**2
     sign, pair = ("+", (radius, other)) if kind == "distance" else ("-", (whole, radius))
-    steps = [f"{pair[0]}^2{sign}{pair[1]}^2={square}", rf"\sqrt{{{square}}}={answer_text(answer)}"]
-    if kind == "gap":
-        steps.insert(0, f"{radius}+{other}={whole}")
+    steps = (f"{pair[0]}^2{sign}{pair[1]}^2={square}", rf"\sqrt{{{square}}}={answer_text(answer)}")
+    return (f"{radius}+{other}={whole}", *steps) if kind == "gap" else steps
+
+
+def _tangent_scene(
+    kind: str, radius: int, other: int, tangent: float, names: tuple[str, str, str], mark: str
+) -> Scene:
+    a, p, q = names
+    touch = polar(1, 90) * radius
+    tip = tangent + touch
+    rim = tip / abs(tip) * radius
     labels = [length(str(radius), 0j, touch)]
+    shown, spots = a + p + "O", [touch, tip, 0j]
     if kind == "gap":
-        labels += [length(str(other), rim, tip), length(asked.mark, touch, tip)]
+        labels += [length(str(other), rim, tip), length(mark, touch, tip)]
+        shown, spots = shown + q, [*spots, rim]
     else:
         # "PO=35": a bare number could be the part outside the circle.
-        straight, slant = asked.mark, str(other)
-        if kind == "distance":
-            straight, slant = slant, straight
+        straight, slant = (str(other), mark) if kind == "distance" else (mark, str(other))
         labels += [length(straight, touch, tip), length(f"{p}O={slant}", 0j, tip)]
-    names, spots = (a + p + "O", [touch, tip, 0j])
-    if kind == "gap":
-        names, spots = names + q, [*spots, rim]
-    where = f" {p}O meets the circle at {q}." if kind == "gap" else ""
-    return Draft(
-        key=(kind, radius, other),
-        question=f"{p}{a} is a tangent and O the centre. {asked.question}",
-        facts=f"The tangent touches the circle at {a}.{where} {first[0]} = {first[1]} and "
-        f"{second[0]} = {second[1]}. {asked.fact}",
-        answer=answer,
-        givens=(first, second),
-        steps=tuple(steps),
-        scene=Scene(
-            circles=(Circle(center=0j, radius=radius),),
-            segments=(
-                Segment(start=0j, end=touch),
-                Segment(start=touch, end=tip),
-                Segment(start=0j, end=rim),
-                Segment(start=rim, end=tip),
-            ),
-            dots=(0j,),
-            angles=(AngleMark(vertex=touch, start=0j, end=tip, right=True),),
-            labels=(*labels, *named(names, *spots)),
+    return Scene(
+        circles=(Circle(center=0j, radius=radius),),
+        segments=(
+            Segment(start=0j, end=touch),
+            Segment(start=touch, end=tip),
+            Segment(start=0j, end=rim),
+            Segment(start=rim, end=tip),
         ),
-        difficulty=3 if kind != "gap" else 4 if answer.is_Integer else 5,
+        dots=(0j,),
+        angles=(AngleMark(vertex=touch, start=0j, end=tip, right=True),),
+        labels=(*labels, *named(shown, *spots)),
     )
 
 

@@ -15,6 +15,42 @@ LARGEST_DENOMINATOR = 4
 def similar_triangles(rng: random.Random) -> Draft:
     """A segment parallel to a side cuts a triangle; a fourth proportional is asked."""
     kind = rng.choice(("sides", "base"))
+    near, rest, third, answer = _proportion(rng, kind)
+    a, b, c, d, e = letters(rng, 5)
+    asked = ask_length(rng, e + c if kind == "sides" else b + c)
+    value = answer_text(answer)
+    if kind == "sides":
+        foot = third * polar(1, 90 - rng.uniform(45, 75))
+        steps: tuple[str, ...] = (
+            f"{third}*{rest}={third * rest}",
+            f"{third * rest}/{near}={value}",
+        )
+    else:
+        foot = near * polar(1, 90) + third * polar(1, rng.uniform(-60, -25))
+        whole = near + rest
+        steps = (
+            f"{near}+{rest}={whole}",
+            f"{third}*{whole}={third * whole}",
+            f"{third * whole}/{near}={value}",
+        )
+    third_name = (a if kind == "sides" else d) + e
+    givens = ((a + d, str(near)), (d + b, str(rest)), (third_name, str(third)))
+    stated = ", ".join(f"{name} = {number}" for name, number in givens)
+    return Draft(
+        key=(kind, near, rest, third),
+        question=f"{d}{e} is parallel to {b}{c}. {asked.question}",
+        facts=f"In triangle {a}{b}{c}, {d} lies on {a}{b} and {e} on {a}{c}; {stated}. "
+        f"{asked.fact}",
+        answer=answer,
+        givens=givens,
+        steps=steps,
+        scene=_cut_triangle(kind, (near, rest, third), foot, a + b + c + d + e, asked.mark),
+        difficulty=3,
+    )
+
+
+def _proportion(rng: random.Random, kind: str) -> tuple[int, int, int, sympy.Expr]:
+    """Both parts of the cut side, the third given length and the asked one."""
     while True:
         near, rest = rng.randint(3, 18), rng.randint(3, 18)
         third = rng.randint(3, 20)
@@ -25,57 +61,34 @@ def similar_triangles(rng: random.Random) -> Draft:
             and 0.65 <= third / near <= 1.5
             and answer.q <= LARGEST_DENOMINATOR
         ):
-            break
-    a, b, c, d, e = letters(rng, 5)
-    asked = ask_length(rng, e + c if kind == "sides" else b + c)
-    value = answer_text(answer)
-    if kind == "sides":
-        up, across = polar(1, 90), polar(1, 90 - rng.uniform(45, 75))
-        foot = third * across
-        steps: tuple[str, ...] = (
-            f"{third}*{rest}={third * rest}",
-            f"{third * rest}/{near}={value}",
-        )
-        third_name = a + e
-    else:
-        up = polar(1, 90)
-        foot = near * up + third * polar(1, rng.uniform(-60, -25))
-        whole = near + rest
-        steps = (
-            f"{near}+{rest}={whole}",
-            f"{third}*{whole}={third * whole}",
-            f"{third * whole}/{near}={value}",
-        )
-        third_name = d + e
-    givens = ((a + d, str(near)), (d + b, str(rest)), (third_name, str(third)))
+            return near, rest, third, answer
+
+
+def _cut_triangle(
+    kind: str, sizes: tuple[int, int, int], foot: complex, names: str, mark: str
+) -> Scene:
+    """The triangle with its tip at the origin, one side upright and the parallel through `foot`."""
+    near, rest, third = sizes
+    up = polar(1, 90)
     mid, end = near * up, (near + rest) * up
     far = foot * (near + rest) / near
-    labels = [length(str(near), 0j, mid), length(str(rest), mid, end)]
-    if kind == "sides":
-        labels += [length(str(third), 0j, foot), length(asked.mark, foot, far)]
-    else:
-        labels += [length(str(third), mid, foot), length(asked.mark, end, far)]
-    stated = ", ".join(f"{name} = {number}" for name, number in givens)
-    return Draft(
-        key=(kind, near, rest, third),
-        question=f"{d}{e} is parallel to {b}{c}. {asked.question}",
-        facts=f"In triangle {a}{b}{c}, {d} lies on {a}{b} and {e} on {a}{c}; {stated}. "
-        f"{asked.fact}",
-        answer=answer,
-        givens=givens,
-        steps=steps,
-        scene=Scene(
-            segments=(
-                Segment(start=0j, end=mid),
-                Segment(start=mid, end=end),
-                Segment(start=0j, end=foot),
-                Segment(start=foot, end=far),
-                Segment(start=mid, end=foot, chevrons=1, mark_at=0.35),
-                Segment(start=end, end=far, chevrons=1, mark_at=0.3),
-            ),
-            labels=(*labels, *named(a + b + c + d + e, 0j, end, far, mid, foot)),
+    given, asked = ((0j, foot), (foot, far)) if kind == "sides" else ((mid, foot), (end, far))
+    return Scene(
+        segments=(
+            Segment(start=0j, end=mid),
+            Segment(start=mid, end=end),
+            Segment(start=0j, end=foot),
+            Segment(start=foot, end=far),
+            Segment(start=mid, end=foot, chevrons=1, mark_at=0.35),
+            Segment(start=end, end=far, chevrons=1, mark_at=0.3),
         ),
-        difficulty=3,
+        labels=(
+            length(str(near), 0j, mid),
+            length(str(rest), mid, end),
+            length(str(third), *given),
+            length(mark, *asked),
+            *named(names, 0j, end, far, mid, foot),
+        ),
     )
 
 

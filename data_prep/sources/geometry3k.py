@@ -171,7 +171,7 @@ def _parquet_files(path: Path, split: str | None) -> list[tuple[str, Path]]:
 
 def _parquet_rows(files: list[tuple[str, Path]]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     try:
-        import pyarrow  # type: ignore[import-untyped]
+        import pyarrow
         from pyarrow import parquet
     except ImportError as error:
         raise ValueError("parquet files need pyarrow: pip install pyarrow") from error

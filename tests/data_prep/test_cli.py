@@ -12,6 +12,7 @@ import pytest
 
 from adora_mm.data import load_problems
 from data_prep import cli
+from data_prep.synthetic import generate, png_bytes
 
 ROWS = [
     {"question": "1+1?", "answer": "2", "level": 1},
@@ -99,6 +100,21 @@ def test_a_second_run_changes_nothing_and_other_arguments_are_refused(
             ["synthetic", "--out", "y", "--count", "train=1", "--families", "a=b"],
             "--families: could not convert",
         ),
+        (
+            ["synthetic", "--out", "y", "--count", "train=1", "--label-grid-px", "-14"],
+            "label_grid_px must be 0 (no grid) or more, not -14",
+        ),
+        (
+            ["synthetic", "--out", "y", "--count", "train=1", "--variants", "0"],
+            "variants >= 1, not 1 and 0",
+        ),
+        (["tiny-policy"], "required: --out"),
+        (["tiny-policy", "--out", "y", "--pictures", "0"], "must be a whole number from 1"),
+        (["tiny-policy", "--out", "y", "--eye-steps", "-4"], "must be a whole number from 1"),
+        (["tiny-policy", "--out", "y", "--steps", "1e3"], "must be a whole number from 1"),
+        (["tiny-policy", "--out", "y", "--held-out", "-1"], "must be a whole number from 0"),
+        (["tiny-policy", "--out", "y", "--seed", "x"], "must be a whole number from 0, not 'x'"),
+        (["tiny-policy", "--out", "."], "exists; choose another --out"),
     ],
 )
 def test_mistakes_end_in_one_line_and_code_2(
@@ -140,6 +156,28 @@ def test_synthetic_problems_are_generated_twice_alike(
         run("synthetic", "--out", tmp_path / "x", "--count", "train=2", "--families", "nope") == 2
     )
     assert "nope" in capsys.readouterr().err
+
+
+def test_a_grid_of_labels_and_variants_are_recorded(tmp_path: Path) -> None:
+    words = ["--count", "train=4", "val=2", "--image-px", "140", "--families", "linear_pair"]
+    words += ["--label-grid-px", "14", "--variants", "3"]
+    assert run("synthetic", "--out", tmp_path / "grid", *words) == 0
+    recorded = json.loads((tmp_path / "grid" / "manifest.json").read_text())["arguments"]
+    assert (recorded["label_grid_px"], recorded["variants"]) == (14, 3)
+    drawn = {
+        png_bytes(picture)
+        for split, variants in (("train", 3), ("val", 1))
+        for _, picture in generate(
+            count=recorded["counts"][split],
+            split=split,
+            seed=0,
+            families=["linear_pair"],
+            image_px=140,
+            label_grid_px=14,
+            variants=variants,
+        )
+    }
+    assert {file.read_bytes() for file in (tmp_path / "grid" / "images").iterdir()} == drawn
 
 
 def test_the_list_names_every_source(capsys: pytest.CaptureFixture[str]) -> None:

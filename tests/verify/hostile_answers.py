@@ -224,6 +224,13 @@ GOLDS = (
 )  # fmt: skip
 
 
+def of_kind(kind: str, seed: int, count: int) -> Iterator[tuple[str, str]]:
+    """(answer, gold) pairs of one kind, the same for the same seed."""
+    rng = random.Random(f"{kind} {seed}")
+    for _ in range(count):
+        yield KINDS[kind](rng), rng.choice(GOLDS)
+
+
 def hostile(seed: int, count: int) -> Iterator[tuple[str, str, str]]:
     """(kind, answer, gold) triples, the same for the same seed; kinds take turns."""
     rng = random.Random(seed)

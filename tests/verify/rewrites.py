@@ -33,7 +33,7 @@ def kind(gold: str) -> str:
     if _LIST.fullmatch(text) and not re.fullmatch(r"-?\d{1,3}(,\d{3})+", text):
         return "list"
     # A word of several letters is no formula; the letters of commands do not count.
-    if "\n" in text:
+    if "\n" in text or re.fullmatch(r"\d+/\d+/\d{4}", text):
         return ""
     letters = re.sub(r"\\[a-zA-Z]+", " ", text)
     if (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -12,7 +13,7 @@ from rewrites import changing, preserving
 
 from adora_mm.verify import check_answer
 from adora_mm.verify.answers import parse_answer
-from adora_mm.verify.check import decide_answer
+from adora_mm.verify.check import decide_answer, decide_response
 from adora_mm.verify.profiles import PROFILES
 
 REWARD = PROFILES["reward"]
@@ -98,6 +99,34 @@ def test_geometry3k_choices_by_letter_value_and_precise_value(gold_data: Path) -
         precise = problem.get("precise_value")
         if precise:
             assert check_answer(f"{precise[right]:.2f}", letter, choices=options).correct
+
+
+def test_numbered_lines_of_statements() -> None:
+    gold = "(1) Zoey is a knave\n(2) Oliver is a knight"
+    assert _correct("Zoey is a knave\nOliver is a knight", gold)
+    assert _correct("(1) Zoey is a knave (2) Oliver is a knight", gold)
+    assert _correct("(1) Oliver is a knight\n(2) Zoey is a knave", gold)
+    assert not _correct("(1) Zoey is a knight\n(2) Oliver is a knave", gold)
+    assert not _correct("(1) Zoey is a knave\n(2) Oliver is a knave", gold)
+
+
+@pytest.mark.parametrize("profile", ["reward", "eval"])
+def test_the_published_solutions_of_math500_are_correct(profile: str, gold_data: Path) -> None:
+    lines = (gold_data / "text/math500.jsonl").read_text(encoding="utf-8").splitlines()
+    wrong = []
+    for row in map(json.loads, lines):
+        verdict = decide_response(row["solution"], row["answer"], None, PROFILES[profile])
+        if verdict is None or not verdict.correct:
+            wrong.append((row["answer"], verdict))
+    assert wrong == []
+
+
+def test_the_published_solutions_of_gsm8k_are_correct(gold_data: Path) -> None:
+    lines = (gold_data / "text/gsm8k_test.jsonl").read_text(encoding="utf-8").splitlines()
+    for text in (json.loads(line)["answer"] for line in lines):
+        verdict = decide_response(text, text.split("####")[-1], None, PROFILES["eval"])
+        assert verdict is not None
+        assert verdict.correct, text[-60:]
 
 
 def _correct(prediction: str, gold: str) -> bool:

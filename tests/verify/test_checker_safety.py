@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hostile_answers import CANARY, KINDS, hostile
+from hostile_answers import CANARY, KINDS, of_kind
 
 import adora_mm.verify
 from adora_mm.verify import check_answer
@@ -58,9 +58,7 @@ def test_hostile_answers_end_in_a_verdict_quickly(kind: str) -> None:
     canary = Path("/tmp") / CANARY
     canary.unlink(missing_ok=True)
     slowest = 0.0
-    for found, answer, gold in hostile(seed=7, count=1_400):
-        if found != kind:
-            continue
+    for answer, gold in of_kind(kind, seed=7, count=60):
         start = time.process_time()
         decide_answer(answer, gold, None, PROFILES["reward"])
         decide_response(f"\\boxed{{{answer}}}", gold, None, PROFILES["reward"])
