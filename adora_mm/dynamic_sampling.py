@@ -1,8 +1,8 @@
 """The rollout batch of a step: one batch of prompts, or several until enough groups carry signal.
 
 With dynamic sampling (DAPO, arXiv 2503.14476) groups that are all right or all wrong, in
-*accuracy*, are replaced by groups of further prompts. Groups stay on the rank that made them: every rank
-fills its own share, and all of them sample again until the slowest one has enough.
+*accuracy*, are replaced by groups of further prompts. Groups stay on the rank that made them:
+every rank fills its own share, and all of them sample again until the slowest one has enough.
 """
 
 from __future__ import annotations

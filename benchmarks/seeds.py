@@ -18,7 +18,9 @@ def main() -> int:
     recipe, *words = sys.argv[1:]
     seeds = [word for word in words if word.isdigit()]
     overrides = [word for word in words if "=" in word]
-    label = "-".join([recipe, *(word.replace("=", "_").replace("/", "_") for word in overrides)])
+    label = "-".join(
+        [Path(recipe).stem, *(word.replace("=", "_").replace("/", "_") for word in overrides)]
+    )
     rows = []
     for seed in seeds:
         folder = Path("runs") / f"{label}-seed{seed}"

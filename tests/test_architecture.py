@@ -50,7 +50,8 @@ OUTSIDE = frozenset(
 """What `data_prep` and `evaluation` may use of `adora_mm`."""
 
 POLICY_BUILDERS = frozenset({"tiny_policy.py", "tiny_model.py", "warm_start.py"})
-"""The files of `data_prep` that train the embedded policy, and so may use `models` and threads as well."""
+"""The files of `data_prep` that train the embedded policy: they may also use `models` and memory
+settings (`distributed`)."""
 
 MEASURING = frozenset({"models", "validation", "run_folder", "samples"})
 """What `evaluation` shares with a run beyond that, so that both measure and store in one way."""

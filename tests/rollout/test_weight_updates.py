@@ -1,4 +1,4 @@
-"""The weights of `TransformersBackend`: updates, refusals, sleep, and training on them afterwards."""
+"""Weights of `TransformersBackend`: updates, refusals, sleep, and training on them afterwards."""
 
 from __future__ import annotations
 
