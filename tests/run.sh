@@ -2,6 +2,8 @@
 # Sets up and runs every check of the project that this machine can run.
 #
 #   bash tests/run.sh [pytest arguments]      for instance: bash tests/run.sh -m "not slow"
+#
+#   ADORA_TEST_WORKERS=2     test processes; a test file stays in one of them
 set -euo pipefail
 # shellcheck source=configs/setup.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../configs/setup.sh"
@@ -32,7 +34,7 @@ SECONDS=0
 check "ruff check" "$ADORA_PYTHON" -m ruff check .
 check "ruff format" "$ADORA_PYTHON" -m ruff format --check .
 check "mypy" "$ADORA_PYTHON" -m mypy
-check "pytest" "$ADORA_PYTHON" -m pytest "$@"
+check "pytest" "$ADORA_PYTHON" -m pytest -n "${ADORA_TEST_WORKERS:-2}" --dist loadfile "$@"
 
 if [[ ${#failed[@]} -gt 0 ]]; then
   fail "FAILED after $((SECONDS / 60)) min $((SECONDS % 60)) s: $(printf '%s; ' "${failed[@]}")"

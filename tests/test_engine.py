@@ -14,6 +14,8 @@ from safetensors.torch import load_file
 
 from adora_mm.config import EngineConfig, TrainConfig
 from adora_mm.engine import deepspeed_config, learning_rate
+from adora_mm.models import load_policy
+from adora_mm.processor import Processor
 from data_prep.tiny_model import build_model, build_tokenizer, save_folder
 
 WORKER = Path(__file__).with_name("engine_worker.py")
@@ -80,9 +82,9 @@ def test_two_processes_make_the_update_of_one(model: Path, one_process: Path, st
 
 
 def test_an_update_moves_the_weights(model: Path, one_process: Path) -> None:
-    start = load_file(model / "model.safetensors")
+    start = dict(load_policy(model).named_parameters())
     moved = load_file(one_process)
-    assert max(float((moved[n] - start[n]).abs().max()) for n in moved) > 100 * TOLERANCE / 4
+    assert max(float((moved[n] - start[n]).abs().max()) for n in moved) > 25 * TOLERANCE
 
 
 @pytest.mark.slow
@@ -102,9 +104,6 @@ def test_a_checkpoint_loads_on_other_ranks_and_stages(
 
 
 def test_the_checkpoint_is_an_hf_folder(model: Path, one_process: Path) -> None:
-    from adora_mm.models import load_policy
-    from adora_mm.processor import Processor
-
     folder = model.parent / "one-checkpoint" / "policy"
     saved = dict(load_policy(folder).named_parameters())
     for name, weight in load_file(one_process).items():
