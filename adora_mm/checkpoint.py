@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -61,8 +61,11 @@ def save_checkpoint(
             shutil.rmtree(folder, ignore_errors=True)
             os.replace(partial, folder)
             _sync(folder.parent)
-    except OSError:
-        shutil.rmtree(partial, ignore_errors=True)
+    except BaseException as error:
+        if writes:
+            shutil.rmtree(partial, ignore_errors=True)
+        if isinstance(error, SafetensorError):
+            raise OSError(f"{folder}: cannot be written ({error}); is the disk full?") from error
         raise
     distributed.barrier()
 
@@ -85,7 +88,10 @@ def load_checkpoint(folder: Path, engine: Engine) -> dict[str, Any]:
     Returns the trainer's state. Raises CheckpointError for an incomplete folder.
     """
     state = read_trainer_state(folder)
-    shards = [safe_open(path, "pt") for path in sorted((folder / "optimizer").iterdir())]
+    try:
+        shards = [safe_open(path, "pt") for path in sorted((folder / "optimizer").iterdir())]
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{folder}: damaged ({error}); use an earlier one") from error
     where = {key: shard for shard in shards for key in shard.keys()}  # noqa: SIM118 (not a dict)
 
     def lookup(name: str, key: str) -> Tensor:

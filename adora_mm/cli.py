@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from adora_mm.config import RunConfig, load_config
+from adora_mm.config import GenerateConfig, RunConfig, load_config
 
 USAGE = """adora COMMAND ...
 
@@ -75,26 +75,33 @@ def _recipe_arguments(command: str, words: list[str], *, resume: bool) -> argpar
 
 
 def _make_data(config: RunConfig) -> None:
-    """Fill missing data folders, when the recipe says how."""
+    """Make the data folder that the recipe says how to make, if it is used and missing.
+
+    Only that one: a mistyped path must never be filled with other problems.
+    """
     names = [config.data.train] if isinstance(config.data.train, str) else [*config.data.train]
     names += [config.data.val] if config.data.val else []
-    folders = {Path(name.rpartition("@")[0] or name) for name in names}
-    missing = sorted(folder for folder in folders if not folder.exists())
-    for folder in missing if config.data.generate else ():
-        _generate(config, folder)
-    for folder in missing if config.data.prep else ():
-        if _prep([*config.data.prep, "--out", str(folder)]) != 0:
+    used = {Path(name.rpartition("@")[0] or name) for name in names}
+    wanted = config.data.generate
+    if wanted is not None and _missing(Path(wanted.folder), used):
+        _generate(wanted)
+    words = config.data.prep
+    if "--out" in words[:-1]:
+        folder = Path(words[words.index("--out") + 1])
+        if _missing(folder, used) and _prep([*words]) != 0:
             raise ValueError(f"{folder}: adora prep could not make it (see the line above)")
 
 
-def _generate(config: RunConfig, folder: Path) -> None:
+def _missing(folder: Path, used: set[Path]) -> bool:
+    return folder in used and not folder.exists()
+
+
+def _generate(wanted: GenerateConfig) -> None:
     from data_prep.synthetic import write_synthetic
 
-    wanted = config.data.generate
-    assert wanted is not None
-    print(f"making {sum(wanted.counts.values())} problems in {folder} ...", flush=True)
+    print(f"making {sum(wanted.counts.values())} problems in {wanted.folder} ...", flush=True)
     write_synthetic(
-        folder,
+        Path(wanted.folder),
         counts=wanted.counts,
         seed=wanted.seed,
         families=wanted.families or None,

@@ -36,7 +36,9 @@ def start(threads: int | None) -> tuple[int, int, torch.device]:
         # without it the collectives take plain gloo.
         sys.modules["deepspeed.comm.torch"].build_shm_op = lambda: None  # type: ignore[attr-defined]
         keep_freed_memory()
-        torch.set_num_threads(threads or max(1, _cores() // int(os.environ["WORLD_SIZE"])))
+    # Also with GPUs: an optimizer that is offloaded to the host runs there.
+    on_this_machine = int(os.environ.get("LOCAL_WORLD_SIZE", os.environ["WORLD_SIZE"]))
+    torch.set_num_threads(threads or max(1, _cores() // on_this_machine))
     if not deepspeed.comm.is_initialized():
         deepspeed.init_distributed(
             dist_backend="nccl" if use_gpu else "gloo",

@@ -24,9 +24,7 @@ from adora_mm.batching import MicroBatch
 from adora_mm.config import EngineConfig, LossConfig, PolicyConfig, TrainConfig
 from adora_mm.distributed import combine
 from adora_mm.losses import LossInputs, policy_loss
-from adora_mm.models import ResponseScorer, load_policy
-
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+from adora_mm.models import DTYPES, ResponseScorer, load_policy
 
 
 class NonFiniteError(ArithmeticError):
@@ -201,7 +199,8 @@ class Engine:
         if not math.isfinite(value):
             raise NonFiniteError(
                 f"{what} of optimizer step {self.updates + 1} is {value}; nothing was saved after "
-                "it. Resume from the last checkpoint with a lower train.learning_rate"
+                "it. Start a new run with a lower train.learning_rate, from policy.path=.../policy "
+                "of the last checkpoint if there is one"
             )
 
     def _load_reference(

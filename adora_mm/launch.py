@@ -14,9 +14,9 @@ from transformers.utils import logging as transformers_logging
 from adora_mm import distributed
 from adora_mm.config import RunConfig
 from adora_mm.data import fingerprint
-from adora_mm.engine import DTYPES, Engine
+from adora_mm.engine import Engine
 from adora_mm.metrics.console import ConsoleLog
-from adora_mm.models import policy_path
+from adora_mm.models import DTYPES, policy_path
 from adora_mm.plan import Plan, describe, make_plan
 from adora_mm.processor import Processor
 from adora_mm.recorder import Recorder
@@ -92,6 +92,8 @@ def train(config: RunConfig, *, resume: bool, make_data: Callable[[], None]) -> 
         if checkpoint is not None:
             console.say(f"resuming after {checkpoint.name}")
             trainer.resume(checkpoint)
+        elif resume:
+            console.say("no complete checkpoint yet: starting from the beginning")
         trainer.run()
         _finish(folder, recorder, console, started)
     except BaseException:
@@ -137,6 +139,7 @@ def _backend(config: RunConfig, setting: Setting, device: Any) -> RolloutBackend
         dtype=DTYPES[config.policy.dtype],
         device=device,
         max_rows=config.rollout.max_rows,
+        attention=config.policy.attention,
     )
 
 

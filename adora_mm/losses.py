@@ -14,7 +14,7 @@ that losses, gradients and metrics of any split add up to those of the undivided
 
 Values at padding may be anything: they are replaced before any arithmetic, never multiplied by
 zero. Log-ratios are clamped before exp; beyond the clamp no gradient passes. A NaN log-prob inside
-the mask does reach the loss, on purpose: the trainer skips such a step and reports it.
+the mask does reach the loss, on purpose: the engine stops the run before such a step counts.
 """
 
 from __future__ import annotations
@@ -202,14 +202,6 @@ def policy_loss(inputs: LossInputs, config: LossConfig) -> LossOutput:
         if config.entropy_coef > 0:
             loss = loss - config.entropy_coef * entropy
     return LossOutput(loss=loss, metrics=metrics)
-
-
-def keep_in_loss(mask_BT: Tensor, truncated_B: Tensor, config: LossConfig) -> Tensor:
-    """The loss mask without truncated rollouts when `mask_truncated` is set, else as it is.
-
-    Count `num_tokens` and `num_sequences` on the result.
-    """
-    return mask_BT & ~truncated_B[:, None] if config.mask_truncated else mask_BT
 
 
 def aggregate(values_BT: Tensor, inputs: LossInputs, config: LossConfig) -> Tensor:

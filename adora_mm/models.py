@@ -20,6 +20,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageText
 from adora_mm.logprobs import token_logprobs
 from adora_mm.processor import Prompt
 
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 EMBEDDED_POLICY = Path(__file__).parent / "assets" / "tiny_qwen2_5_vl"
 
 
@@ -145,7 +146,7 @@ class ResponseScorer(nn.Module):
         *,
         temperature: float,
         banned_token_ids: Sequence[int],
-        max_logit_rows: int = 8192,
+        max_logit_rows: int = 4096,
     ) -> None:
         super().__init__()
         self.model: Any = model

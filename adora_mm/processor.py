@@ -106,7 +106,9 @@ class Processor:
 
         Raises PromptError like `encode`: over-long, images for a text model, stray markers.
         """
-        sizes = [image_size(path) for path in problem.images]
+        sizes = [
+            image_size(path, max_megapixels=self.max_image_megapixels) for path in problem.images
+        ]
         messages = build_messages(problem, num_images=len(sizes), system=self.system_prompt)
         text = self.tokenizer.apply_chat_template(
             messages, tokenize=False, add_generation_prompt=True

@@ -17,10 +17,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
+import yaml
+
 from adora_mm import __version__
 from adora_mm.checkpoint import latest_checkpoint
 from adora_mm.config import RunConfig, dump_config
 
+FREE_SECTIONS = frozenset({"engine", "checkpoint", "checker", "logging"})
+"""Sections of a recipe that say how to run and not what; they may change on resume."""
 PACKAGES = ("torch", "transformers", "deepspeed", "numpy", "pillow", "sympy")
 
 
@@ -91,14 +95,16 @@ class RunFolder:
         self._lock = lock
 
     def _compare(self, config: RunConfig) -> None:
-        old = (self.path / "config.yaml").read_text("utf-8")
-        if old == dump_config(config):
-            return
-        changed = _first_difference(old, dump_config(config))
-        raise RunFolderError(
-            f"{self.path} was started with another recipe (differs at `{changed}`); resume with "
-            "the same one, or choose another name=..."
-        )
+        """Refuse to resume a run with another recipe; what only says how to run may change."""
+        path = self.path / "config.yaml"
+        old, new = yaml.safe_load(path.read_text("utf-8")), yaml.safe_load(dump_config(config))
+        changed = _first_difference(_without_free(old), _without_free(new))
+        if changed is not None:
+            raise RunFolderError(
+                f"{self.path} was started with another recipe (differs at `{changed}`); resume "
+                "with the same one, or choose another name=..."
+            )
+        write_atomically(path, dump_config(config))
 
 
 def check_disk(path: Path, needed_bytes: int) -> None:
@@ -144,6 +150,17 @@ def git_revision() -> str | None:
     return done.stdout.strip() or None
 
 
-def _first_difference(old: str, new: str) -> str:
-    pairs = itertools.zip_longest(old.splitlines(), new.splitlines(), fillvalue="")
-    return next((b.strip() or a.strip() for a, b in pairs if a != b), "")
+def _without_free(recipe: dict[str, Any]) -> dict[str, Any]:
+    """A recipe without the keys that may change on resume."""
+    kept = {key: value for key, value in recipe.items() if key not in FREE_SECTIONS}
+    kept["rollout"] = {k: v for k, v in kept["rollout"].items() if k != "max_rows"}
+    return kept
+
+
+def _first_difference(old: dict[str, Any], new: dict[str, Any]) -> str | None:
+    """The first line of the new recipe that the old one has otherwise; None when there is none."""
+    if old == new:
+        return None
+    before, after = (yaml.safe_dump(recipe, sort_keys=False).splitlines() for recipe in (old, new))
+    pairs = itertools.zip_longest(before, after, fillvalue="")
+    return next(b.strip() or a.strip() for a, b in pairs if a != b)

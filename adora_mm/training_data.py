@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 
 from adora_mm.config import DataConfig
-from adora_mm.data import check_images, load_problems, mix
+from adora_mm.data import ImageError, check_images, load_problems, mix
 from adora_mm.processor import Processor
 from adora_mm.prompts import PromptError
 from adora_mm.types import Problem
@@ -70,17 +73,39 @@ def find_unusable(
             continue
         try:
             processor.check_length(problem)
-        except PromptError as error:
+        except (PromptError, ImageError) as error:
             bad[problem.id, problem.question] = str(error)
     return bad
 
 
 def _refuse_overlap(train: Sequence[Problem], val: Sequence[Problem]) -> None:
-    """Same text, same pictures: the same problem, whatever its id."""
-    seen = {(p.question, p.answer, p.images) for p in train}
-    shared = [p for p in val if (p.question, p.answer, p.images) in seen]
+    """Same text and same pictures, by content: the same problem, whatever its id or folder."""
+    trained: dict[tuple[str, str], list[Problem]] = {}
+    for problem in train:
+        trained.setdefault((problem.question, problem.answer), []).append(problem)
+    shared = [
+        problem
+        for problem in val
+        if any(
+            _pictures(problem) == _pictures(other)
+            for other in trained.get((problem.question, problem.answer), ())
+        )
+    ]
     if shared:
         raise DataError(
             f"data.val: {len(shared)} of its {len(val)} problems are also trained on, first "
             f"{shared[0].id}; give another split, for instance folder@val"
         )
+
+
+@cache
+def _picture(path: Path) -> str:
+    """SHA-256 of an image file; its path when it cannot be read (told later, by name)."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return str(path)
+
+
+def _pictures(problem: Problem) -> list[str]:
+    return [_picture(path) for path in problem.images]

@@ -15,6 +15,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", required=True, help="data folder, path or path@split")
     parser.add_argument("--out", required=True, type=Path, help="folder for the results")
     parser.add_argument("--samples", type=int, default=0, help="per problem; 0 is greedy")
+    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--temperature", type=float, default=1.0)
     parser.add_argument("--max-new-tokens", type=int, default=96)
     parser.add_argument("--max-prompt-tokens", type=int, default=4096)

@@ -14,13 +14,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from adora_mm.config import EvaluationConfig
-from adora_mm.data import check_images, fingerprint, load_problems
-from adora_mm.models import policy_path
+from adora_mm.data import ImageError, check_images, fingerprint, load_problems
+from adora_mm.models import DTYPES, policy_path
 from adora_mm.processor import Processor
 from adora_mm.prompts import PromptError
 from adora_mm.rollout import build_backend
-from adora_mm.run_folder import versions, write_atomically
+from adora_mm.run_folder import git_revision, versions, write_atomically
 from adora_mm.samples import sample_row
 from adora_mm.types import Problem
 from adora_mm.validation import EvalResult, evaluate
@@ -38,6 +40,7 @@ class EvalRun:
     out: Path
     samples: int = 0
     """Sampled completions per problem; 0 evaluates greedily."""
+    dtype: str = "float32"
     temperature: float = 1.0
     max_new_tokens: int = 96
     max_prompt_tokens: int = 4096
@@ -70,7 +73,13 @@ def run(settings: EvalRun) -> EvalResult:
         samples=settings.samples,
         temperature=settings.temperature,
     )
-    backend = build_backend("transformers", str(policy_path(settings.model)), processor)
+    backend = build_backend(
+        "transformers",
+        str(policy_path(settings.model)),
+        processor,
+        dtype=DTYPES[settings.dtype],
+        device="cuda" if torch.cuda.is_available() else "cpu",
+    )
     try:
         with CheckerPool(settings.checker_workers) as pool:
             ((result, groups),) = evaluate(
@@ -100,7 +109,7 @@ def _refuse_unusable(problems: Sequence[Problem], processor: Processor) -> None:
     for problem in problems:
         try:
             processor.check_length(problem)
-        except PromptError as error:
+        except (PromptError, ImageError) as error:
             raise ValueError(f"{error} (here: --max-prompt-tokens, --max-pixels)") from error
 
 
@@ -110,4 +119,5 @@ def _results(settings: EvalRun, problems: Sequence[Problem], result: EvalResult)
         "settings": {**asdict(settings), "out": settings.out.name},
         "data_fingerprint": fingerprint(problems),
         "versions": versions(),
+        "git_revision": git_revision(),
     }

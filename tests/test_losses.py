@@ -17,7 +17,6 @@ from adora_mm.losses import (
     KL_ESTIMATORS,
     POLICY_LOSSES,
     LossInputs,
-    keep_in_loss,
     kl_per_token,
     policy_loss,
 )
@@ -489,14 +488,6 @@ def test_a_row_without_tokens_and_a_step_without_tokens_give_zero(aggregation: s
     output = policy_loss(nothing, loss_config(**FULL, aggregation=aggregation))
     assert output.loss.item() == 0.0
     assert all(value.item() == 0.0 for value in output.metrics.values())
-
-
-def test_truncated_rollouts_leave_the_loss_only_on_request() -> None:
-    mask = torch.ones(2, 3).bool()
-    truncated = torch.tensor([True, False])
-    assert torch.equal(keep_in_loss(mask, truncated, LossConfig()), mask)
-    kept = keep_in_loss(mask, truncated, LossConfig(mask_truncated=True))
-    assert kept.tolist() == [[False] * 3, [True] * 3]
 
 
 @pytest.mark.parametrize(

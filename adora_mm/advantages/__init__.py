@@ -6,7 +6,6 @@ from adora_mm.advantages.adora import adora_preset, adora_weights, is_advantageo
 from adora_mm.advantages.compute import AdvantageResult, compute_advantages
 from adora_mm.advantages.estimators import ESTIMATORS
 from adora_mm.advantages.filtering import (
-    groups_with_gradient,
     groups_with_signal,
     needs_more,
     sampling_metrics,
@@ -19,7 +18,6 @@ __all__ = [
     "adora_preset",
     "adora_weights",
     "compute_advantages",
-    "groups_with_gradient",
     "groups_with_signal",
     "is_advantageous",
     "needs_more",

@@ -1,4 +1,4 @@
-"""Which groups to sample again, and which to leave out of the backward pass.
+"""Which groups to sample again.
 
 Dynamic sampling (DAPO, arXiv 2503.14476) drops groups whose rollouts are all right or all wrong and
 samples new ones in their place. Here the filter looks at *accuracy*: on the mixed reward a group
@@ -10,7 +10,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from adora_mm.advantages.estimators import group_counts
-from adora_mm.config.algorithm import DynamicSamplingConfig, LossConfig
+from adora_mm.config.algorithm import DynamicSamplingConfig
 
 
 def groups_with_signal(
@@ -57,14 +57,3 @@ def sampling_metrics(*, seen: int, kept: int, used: int, attempts: int) -> dict[
         "sampling/kept_frac": kept / seen if seen else 0.0,
         "sampling/unused_frac": (kept - used) / kept if kept else 0.0,
     }
-
-
-def groups_with_gradient(advantages_PG: Tensor, config: LossConfig) -> Tensor:
-    """False for groups that a backward pass would not notice, bool [P].
-
-    That is zero advantages throughout, and neither KL nor entropy in the loss. They may be left out
-    of forward and backward as long as their tokens and sequences stay in the global denominators;
-    then the update is the same. Log the saved share as `loss/skipped_group_frac`.
-    """
-    moves_P = advantages_PG.ne(0).any(dim=1)
-    return moves_P | (config.kl_coef > 0) | (config.entropy_coef > 0)

@@ -29,6 +29,8 @@ class PolicyConfig(Section):
 class GenerateConfig(Section):
     """Arguments of the problem generator for a data folder that is made on first use."""
 
+    folder: str
+    """The data folder to fill; any other missing folder is an error."""
     counts: Mapping[str, int] = Field(min_length=1)
     """Split -> number of problems."""
     families: tuple[str, ...] = ()
@@ -47,7 +49,7 @@ class DataConfig(Section):
     generate: GenerateConfig | None = None
     """When set, a missing data folder is filled by the problem generator before the run."""
     prep: tuple[str, ...] = ()
-    """When set, a missing data folder is filled by `adora prep` with these words and `--out`."""
+    """Words of `adora prep`, with `--out FOLDER`, that make FOLDER when it is missing."""
     system_prompt: str = ""
     max_prompt_tokens: int = Field(default=1024, ge=8)
     min_pixels: int | None = Field(default=None, ge=1)
@@ -142,7 +144,7 @@ class CheckpointConfig(Section):
 class CheckerConfig(Section):
     workers: int = Field(default=1, ge=1)
     timeout_s: float = Field(default=5.0, gt=0)
-    memory_mb: int = Field(default=1024, ge=128)
+    memory_mb: int = Field(default=1024, ge=256)
 
 
 class LoggingConfig(Section):

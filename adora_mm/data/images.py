@@ -98,10 +98,12 @@ def image_fault(data: bytes, *, max_megapixels: float = MAX_MEGAPIXELS) -> str |
     return None
 
 
-def image_size(path: Path) -> tuple[int, int]:
+def image_size(
+    path: Path, *, max_megapixels: float = MAX_MEGAPIXELS
+) -> tuple[int, int]:
     """Width and height in px from the header, upright. Raises ImageError as `open_image` does."""
     try:
-        with _open_checked(read_image(path), MAX_MEGAPIXELS) as image:
+        with _open_checked(read_image(path), max_megapixels) as image:
             turned = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
             return (image.height, image.width) if turned else image.size
     except ImageError as error:

@@ -32,7 +32,10 @@ class JsonlWriter:
 
 def _truncate(path: Path, last_step: int) -> None:
     kept = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    # Only \n ends a row: texts may hold other line separators of Unicode.
+    for line in path.read_bytes().split(b"\n"):
+        if not line:
+            continue
         try:
             row = json.loads(line)
         except ValueError:
@@ -40,8 +43,8 @@ def _truncate(path: Path, last_step: int) -> None:
         if row["step"] <= last_step:
             kept.append(line)
     partial = path.with_name(f".{path.name}.partial")
-    with partial.open("w", encoding="utf-8") as file:
-        file.writelines(line + "\n" for line in kept)
+    with partial.open("wb") as file:
+        file.writelines(line + b"\n" for line in kept)
         file.flush()
         os.fsync(file.fileno())
     os.replace(partial, path)

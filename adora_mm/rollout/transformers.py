@@ -42,11 +42,14 @@ class TransformersBackend:
         dtype: torch.dtype = torch.float32,
         device: torch.device | str = "cpu",
         max_rows: int = 512,
+        attention: str = "sdpa",
     ) -> None:
         self.processor = processor
         self.max_rows = max_rows
         self.device = torch.device(device)
-        self.model: Any = load_policy(model_path, dtype=dtype).to(self.device).eval()
+        self.model: Any = (
+            load_policy(model_path, dtype=dtype, attention=attention).to(self.device).eval()
+        )
         self.has_vision = is_vision_config(self.model.config)
         self.stop_token_ids = stop_tokens(self.model)
         self.version = 0

@@ -1,4 +1,4 @@
-"""Dynamic sampling on accuracy, groups without gradient, and moves between TAS and TDS."""
+"""Dynamic sampling on accuracy, and moves between TAS and TDS."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ import pytest
 import torch
 
 from adora_mm.advantages import (
-    groups_with_gradient,
     groups_with_signal,
     needs_more,
     record_moves,
     sampling_metrics,
 )
-from adora_mm.config.algorithm import DynamicSamplingConfig, LossConfig
+from adora_mm.config.algorithm import DynamicSamplingConfig
 
 
 def test_only_groups_with_right_and_wrong_answers_carry_signal() -> None:
@@ -58,14 +57,6 @@ def test_sampling_metrics_count_groups() -> None:
         "sampling/kept_frac": 0.5,
         "sampling/unused_frac": 0.2,
     }
-
-
-def test_groups_without_advantage_need_no_backward_unless_another_term_moves_them() -> None:
-    advantages = torch.tensor([[0.0, 0.0], [0.5, -0.5]])
-    assert groups_with_gradient(advantages, LossConfig()).tolist() == [False, True]
-    for term in ("kl_coef", "entropy_coef"):
-        config = LossConfig.model_validate({term: 0.01})
-        assert groups_with_gradient(advantages, config).tolist() == [True, True]
 
 
 def test_moves_are_counted_over_problems_seen_before() -> None:

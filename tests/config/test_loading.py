@@ -79,6 +79,7 @@ def test_an_override_reaches_nested_sections_and_makes_missing_ones(recipe: Path
         recipe,
         [
             "advantage.adora.lambda_att=0.3",
+            "data.generate.folder=made",
             "data.generate.counts.train=64",
             "data.generate.counts.val=16",
             "engine.extra.zero_optimization.overlap_comm=true",
@@ -214,7 +215,7 @@ def test_a_binary_file_is_not_a_recipe(tmp_path: Path) -> None:
     "overrides",
     [
         [],
-        ["data.train=[a, b]", "data.generate.counts.train=3", "train.learning_rate=1e-7"],
+        ["data.train=[a, b]", "data.generate={folder: a, counts: {train: 3}}"],
         ["loss.policy_loss=gspo", "advantage.adora.mode=amplify", "loss.mask_truncated=true"],
         ["data.system_prompt=Löse: 1/2 ≠ '½'", "engine.extra.a.b=[1, null]"],
     ],

@@ -49,7 +49,7 @@ def refusal(recipe: Path, *overrides: str) -> str:
     ],
 )
 def test_an_unknown_key_gets_the_nearest_name(recipe: Path, word: str, line: str) -> None:
-    assert line in refusal(recipe, "data.generate.counts.train=1", word)
+    assert line in refusal(recipe, "data.generate={folder: a, counts: {train: 1}}", word)
 
 
 def test_an_unknown_key_that_is_near_nothing_gets_all_names(recipe: Path) -> None:

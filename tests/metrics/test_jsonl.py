@@ -39,3 +39,11 @@ def test_reopening_keeps_what_is_there(tmp_path: Path) -> None:
     path.write_text('{"step": 0}\n{"step": 1}\n')
     JsonlWriter(path, keep_until_step=1).write({"step": 2})
     assert steps(path) == [0, 1, 2]
+
+
+def test_other_line_separators_inside_a_text_do_not_end_a_row(tmp_path: Path) -> None:
+    path = tmp_path / "m.jsonl"
+    JsonlWriter(path, keep_until_step=-1).write({"step": 1, "text": "a\x85b\u2028c"})
+    JsonlWriter(path, keep_until_step=1).write({"step": 2})
+    lines = [line for line in path.read_bytes().split(b"\n") if line]
+    assert [json.loads(line)["step"] for line in lines] == [1, 2]
