@@ -29,13 +29,13 @@ def layouts(family: str, image_px: int) -> list[Layout]:
     return made
 
 
-def crosses(start: complex, end: complex, box: Placed, grow: float) -> bool:
-    """Whether a segment meets the box grown by `grow` (clipping along the parameter)."""
+def crosses(start: complex, end: complex, box: Placed) -> bool:
+    """Whether a segment meets the box (clipping along the parameter)."""
     low, high = 0.0, 1.0
     way = end - start
     for origin, step, near, far in (
-        (start.real, way.real, box.left - grow, box.right + grow),
-        (start.imag, way.imag, box.top - grow, box.bottom + grow),
+        (start.real, way.real, box.left, box.right),
+        (start.imag, way.imag, box.top, box.bottom),
     ):
         if abs(step) < 1e-12:
             if not near < origin < far:
@@ -44,6 +44,31 @@ def crosses(start: complex, end: complex, box: Placed, grow: float) -> bool:
         first, second = sorted(((near - origin) / step, (far - origin) / step))
         low, high = max(low, first), min(high, second)
     return low < high
+
+
+def clearance(start: complex, end: complex, box: Placed) -> float:
+    """Distance in pixels between a segment and a box; 0 when they meet."""
+    if crosses(start, end, box):
+        return 0.0
+    corners = [complex(x, y) for x in (box.left, box.right) for y in (box.top, box.bottom)]
+    return min(
+        *(_to_segment(corner, start, end) for corner in corners),
+        *(_to_box(point, box) for point in (start, end)),
+    )
+
+
+def _to_segment(point: complex, start: complex, end: complex) -> float:
+    way = end - start
+    if way == 0:
+        return abs(point - start)
+    along = ((point - start) * way.conjugate()).real / abs(way) ** 2
+    return abs(point - start - way * min(1.0, max(0.0, along)))
+
+
+def _to_box(point: complex, box: Placed) -> float:
+    right = max(box.left - point.real, 0.0, point.real - box.right)
+    down = max(box.top - point.imag, 0.0, point.imag - box.bottom)
+    return abs(complex(right, down))
 
 
 @pytest.mark.parametrize(("family", "image_px"), CASES)
@@ -59,7 +84,7 @@ def test_labels_keep_clear_of_everything(family: str, image_px: int) -> None:
             for stroke in plan.strokes:
                 pairs = zip(stroke.points, stroke.points[1:], strict=False)
                 half_width = stroke.width_px / 2
-                assert not any(crosses(a, b, box, half_width) for a, b in pairs), box
+                assert all(clearance(a, b, box) > half_width for a, b in pairs), box
             for other in plan.labels[:k]:
                 apart_x = max(box.left - other.right, other.left - box.right)
                 apart_y = max(box.top - other.bottom, other.top - box.bottom)
@@ -75,11 +100,14 @@ def test_strokes_stay_inside_the_picture(family: str) -> None:
 
 def test_the_crossing_test_itself() -> None:
     box = Placed(text="", left=10, top=10, right=20, bottom=20)
-    assert crosses(0j, 30 + 30j, box, 0)
-    assert crosses(15 + 0j, 15 + 30j, box, 0)
-    assert not crosses(0j, 5 + 30j, box, 0)
-    assert not crosses(0 + 21j, 30 + 21j, box, 0)
-    assert crosses(0 + 21j, 30 + 21j, box, 1.5)
+    assert crosses(0j, 30 + 30j, box)
+    assert crosses(15 + 0j, 15 + 30j, box)
+    assert not crosses(0j, 5 + 30j, box)
+    assert not crosses(0 + 21j, 30 + 21j, box)
+    assert clearance(0j, 30 + 30j, box) == 0
+    assert clearance(0 + 21j, 30 + 21j, box) == 1
+    assert clearance(0 + 14j, 7 + 14j, box) == 3
+    assert clearance(0 + 20j, 20 + 40j, box) == pytest.approx(50**0.5)
 
 
 def triangle_scene(text: str = "60") -> Scene:
