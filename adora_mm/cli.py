@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -34,6 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return command(words[1:])
     except (ValueError, OSError, ArithmeticError) as error:
+        if _told_by_first_rank(error):
+            return 2
         return _fail(" ".join(str(error).split()) or type(error).__name__)
     except KeyboardInterrupt:
         return _fail("interrupted", code=130)
@@ -132,6 +135,15 @@ def _report(words: list[str]) -> int:
     from adora_mm.report.cli import main as report_main
 
     return report_main(words)
+
+
+def _told_by_first_rank(error: Exception) -> bool:
+    """Whether this is another rank's copy of rank 0's message."""
+    if os.environ.get("RANK", "0") == "0":
+        return False
+    from adora_mm.distributed import FirstRankError
+
+    return isinstance(error, FirstRankError)
 
 
 def _fail(message: str, code: int = 2) -> int:

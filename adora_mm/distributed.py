@@ -19,6 +19,10 @@ import torch.distributed as dist
 COLLECTIVE_TIMEOUT = timedelta(minutes=30)
 
 
+class FirstRankError(ValueError):
+    """A mistake that rank 0 found, raised on every rank; only rank 0 needs to tell it."""
+
+
 def start(threads: int | None) -> tuple[int, int, torch.device]:
     """Join the process group through DeepSpeed; returns rank, world size and device.
 

@@ -29,10 +29,6 @@ from adora_mm.verify import CheckerPool
 T = TypeVar("T")
 
 
-class RunError(ValueError):
-    """A run that cannot start; raised on every rank with the first rank's message."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
     """What a run works with, before any weight is loaded."""
@@ -98,7 +94,7 @@ def train(config: RunConfig, *, resume: bool, make_data: Callable[[], None]) -> 
         _finish(folder, recorder, console, started)
     except BaseException:
         if first and folder.info:
-            folder.update_info(status="stopped")
+            folder.update_info(status="stopped", minutes=_minutes(folder, started))
         raise
     finally:
         pool.close()
@@ -183,10 +179,15 @@ def _finish(
 ) -> None:
     if recorder is None:
         return
-    minutes = (time.monotonic() - started) / 60 + folder.info.get("minutes", 0.0)
-    folder.update_info(status="finished", minutes=round(minutes, 2))
+    minutes = _minutes(folder, started)
+    folder.update_info(status="finished", minutes=minutes)
     console.final_table(recorder.evaluations)
     console.say(f"finished in {minutes:.1f} minutes: {folder.path}")
+
+
+def _minutes(folder: RunFolder, started: float) -> float:
+    """Minutes of this process and of those that it resumed."""
+    return round((time.monotonic() - started) / 60 + folder.info.get("minutes", 0.0), 2)
 
 
 def _kept(checkpoint: Path | None) -> int:
@@ -204,7 +205,7 @@ def _on_first(action: Callable[[], T]) -> T:
             outcome = (False, str(error))
     worked, value = distributed.broadcast(outcome)
     if not worked:
-        raise RunError(value)
+        raise distributed.FirstRankError(value)
     return value
 
 

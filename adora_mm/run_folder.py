@@ -137,6 +137,8 @@ def versions() -> dict[str, str]:
 def git_revision() -> str | None:
     """The commit of the source tree, if the package runs from one."""
     root = Path(__file__).resolve().parents[1]
+    if not (root / ".git").exists():
+        return None  # installed somewhere, perhaps inside another repository
     try:
         done = subprocess.run(
             ["git", "-C", str(root), "rev-parse", "HEAD"],

@@ -83,9 +83,7 @@ class Trainer:
             batch = self.collect(step)
             clock.add(rollout=batch.collected.rollout_s, reward=batch.collected.reward_s)
 
-            result = advantages_of(
-                batch.facts_PG, config.advantage, step=step - 1, seed=config.seed
-            )
+            result = advantages_of(batch.facts_PG, config.advantage, step=step, seed=config.seed)
             minibatches = split_minibatches(
                 train_groups(batch.collected, batch.share, result, config.loss),
                 num_minibatches=len(batch.facts_PG) // config.train.prompts_per_minibatch,
@@ -152,6 +150,7 @@ class Trainer:
             step=step,
             max_new_tokens=self.config.rollout.max_new_tokens,
             seed=EVALUATION_SEED,
+            reward=self.config.reward,
         )
         self.backend.sleep()
         if self.recorder is not None:

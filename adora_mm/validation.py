@@ -52,6 +52,7 @@ def evaluate(
     step: int,
     max_new_tokens: int,
     seed: int | str,
+    reward: RewardConfig,
 ) -> list[tuple[EvalResult, list[RolloutGroup]]]:
     """Evaluate in every mode that the config asks for; problems are shared out over the ranks.
 
@@ -70,7 +71,7 @@ def evaluate(
             temperature=temperature,
             seed=seed,
         )
-        groups = _collect(backend, processor, pool, problems, sampling)
+        groups = _collect(backend, processor, pool, problems, sampling, reward)
         outcomes.append((summarise(groups, name=name, mode=mode, step=step), groups))
     return outcomes
 
@@ -103,12 +104,13 @@ def _collect(
     pool: CheckerPool,
     problems: Sequence[Problem],
     sampling: Sampling,
+    reward: RewardConfig,
 ) -> list[RolloutGroup]:
     rank, world_size = distributed.place()
     own = problems[rank::world_size]
     groups: list[RolloutGroup] = []
     for start in range(0, len(own), PROBLEMS_AT_ONCE):
         part = own[start : start + PROBLEMS_AT_ONCE]
-        groups += collect_groups(backend, processor, pool, part, sampling, RewardConfig()).groups
+        groups += collect_groups(backend, processor, pool, part, sampling, reward).groups
     shares = distributed.gather(groups)
     return [shares[i % world_size][i // world_size] for i in range(len(problems))]

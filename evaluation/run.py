@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from adora_mm.config import EvaluationConfig
+from adora_mm.config import EvaluationConfig, RewardConfig
 from adora_mm.data import ImageError, check_images, fingerprint, load_problems
 from adora_mm.models import DTYPES, policy_path
 from adora_mm.processor import Processor
@@ -92,6 +92,7 @@ def run(settings: EvalRun) -> EvalResult:
                 step=0,
                 max_new_tokens=settings.max_new_tokens,
                 seed=settings.seed,
+                reward=RewardConfig(),
             )
     finally:
         backend.close()

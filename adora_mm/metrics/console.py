@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 
 from rich.console import Console
@@ -27,21 +26,21 @@ class ConsoleLog:
     def __init__(self, *, enabled: bool, total_steps: int) -> None:
         self.console = Console(quiet=not enabled, highlight=False, soft_wrap=True)
         self.total_steps = total_steps
-        self._started = time.monotonic()
         self._steps_done = 0
+        self._steps_s = 0.0
 
     def say(self, text: str) -> None:
         self.console.print(text, markup=False)
 
     def step(self, step: int, metrics: Mapping[str, float], step_s: float) -> None:
-        """One line: where the run is, what it learns, how long it will take."""
+        """One line: where the run is, what it learns, how long the other steps will take."""
         self._steps_done += 1
-        pace = (time.monotonic() - self._started) / self._steps_done
+        self._steps_s += step_s
         parts = [f"step {step}/{self.total_steps}"]
         parts += [
             f"{label} {form.format(metrics[key])}" for label, key, form in COLUMNS if key in metrics
         ]
-        left = pace * (self.total_steps - step)
+        left = self._steps_s / self._steps_done * (self.total_steps - step)
         self.say("  ".join([*parts, f"{step_s:.1f} s", f"ETA {_clock(left)}"]))
 
     def evaluation(self, result: EvalResult) -> None:

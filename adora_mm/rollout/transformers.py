@@ -219,6 +219,11 @@ class _State:
 def stop_tokens(model: Any) -> frozenset[int]:
     """Token ids that end a response, from the model's generation config."""
     eos = model.generation_config.eos_token_id
+    if eos is None:
+        raise ValueError(
+            "the model's generation_config.json names no eos_token_id, so no response would ever "
+            "end; add it to the model folder"
+        )
     return frozenset(eos if isinstance(eos, (list, tuple)) else [eos])
 
 
