@@ -16,6 +16,7 @@ from adora_mm.verify.limits import (
 )
 from adora_mm.verify.normalize import fold_words, normalize
 from adora_mm.verify.plusminus import expand_pm
+from adora_mm.verify.scalars import is_infinite
 from adora_mm.verify.syntax import Node, walk
 from adora_mm.verify.tokens import Token, tokenize
 
@@ -29,6 +30,7 @@ _NUMBERED = re.compile(r"\s?\(\d{1,2}\)\s+(?=[A-Z][a-z]+ is\b)")
 _LEAD = re.compile(
     r"^(?:(?:so|thus|therefore|hence),?\s+)?(?:the\s+)?(?:(?:final|correct)\s+)?"
     r"(?:answer|result)\s*(?:is|are|=|:)\s*:?\s*"
+    r"|^\\(?:therefore|to)(?![a-zA-Z])\s*"
     r"|^(?:about|around|approximately|roughly|exactly)\s+(?=[\d\\-])",
     re.IGNORECASE,
 )
@@ -89,6 +91,9 @@ def _read(cleaned: str) -> Answer:
     if len(items) > 1 and joiner == "or" and all(_is_interval(item) for item in items):
         parts = tuple(item.chain[-1] for item in items)
         return Answer(cleaned, (Item(items[0].label, (Node("union", parts),), None, whole),))
+    joined = _both_bounds(items) if joiner == "and" else None
+    if joined is not None:
+        return Answer(cleaned, (Item(items[0].label, (joined,), None, whole),))
     textual = all(not item.chain and item.relation is None for item in items)
     if len(items) > 1 and textual and any(len(item.words.split()) > 3 for item in items):
         items = [Item(None, (), None, whole)]  # a sentence with a comma is one text
@@ -97,6 +102,19 @@ def _read(cleaned: str) -> Answer:
 
 def _is_interval(item: Item) -> bool:
     return bool(item.chain) and item.chain[-1].op == "interval"
+
+
+def _both_bounds(items: list[Item]) -> Node | None:
+    """`x > 4 and x < 10` as (4, 10); None unless one bound is from below and one from above."""
+    if len(items) != 2 or items[0].label != items[1].label or not all(map(_is_interval, items)):
+        return None
+    rays = [item.chain[-1] for item in items]
+    high = [ray for ray in rays if is_infinite(ray.args[0]) < 0]
+    low = [ray for ray in rays if is_infinite(ray.args[1]) > 0]
+    if len(low) != 1 or len(high) != 1 or low[0] is high[0]:
+        return None
+    marks = str(low[0].value)[0] + str(high[0].value)[1]
+    return Node("interval", (low[0].args[0], high[0].args[1]), marks)
 
 
 def _is_prose(text: str) -> bool:
@@ -128,7 +146,7 @@ def split_members(tokens: list[Token]) -> tuple[list[list[Token]], str]:
         if depth <= 0 and kind == "text" and text.startswith(",") and word not in _JOINERS:
             segments.append([])  # \text{, decreasing on} begins a member
         if depth <= 0 and (word in _JOINERS or (kind == "op" and text in ",;\n")):
-            joiner = "or" if word == "or" else joiner
+            joiner = word if word == "or" or not joiner else joiner
             segments.append([])
         elif depth <= 0 and kind == "op" and text == "&":
             segments.append([])

@@ -171,7 +171,12 @@ def _without_choice(prediction: str, target: Answer, profile: Profile) -> Verdic
 def _choose(prediction: str, gold: str, options: tuple[str, ...], profile: Profile) -> Verdict:
     """With options: the chosen option must be the gold's, by letter, by value or by text."""
     # Options tell values apart, so two significant digits are enough to name one of them.
-    profile = replace(profile, min_significant=min(profile.min_significant, 2))
+    exactly = replace(profile, min_decimals=1000, min_significant=1000, round_decimal_gold=False)
+    profile = replace(
+        profile,
+        min_significant=min(profile.min_significant, 2),
+        min_decimals=min(profile.min_decimals, 1),
+    )
     index = options_rules.gold_index(gold, options)
     if index is None:
         index = _value_index(gold, options, profile)
@@ -185,6 +190,12 @@ def _choose(prediction: str, gold: str, options: tuple[str, ...], profile: Profi
     decided = _decide(prediction, options_rules.strip_letter(options[index]), profile)
     if not decided.correct:
         return decided
+    precise = _value_index(prediction, options, exactly)
+    if (
+        precise not in (None, index)
+        and _value_index(prediction, (options[index],), exactly) is None
+    ):
+        return verdict("incorrect", prediction, "exactly the value of another choice")
     return verdict("correct", prediction, f"the value of choice {options_rules.LETTERS[index]}")
 
 

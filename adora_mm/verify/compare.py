@@ -320,6 +320,8 @@ def _radians(gold: Item, other: Item, target: Node, value: Node) -> tuple[Node, 
         return target, Node("mul", (value, turn))
     if names == ("", "degree") and _is_inverse(target):
         return Node("mul", (target, turn)), value
+    if names == ("radian", "degree") and scalars.decimals_of(target) is not None:
+        return target, Node("div", (value, turn))
     if names == ("radian", "degree"):
         return Node("mul", (target, turn)), value
     return None

@@ -136,6 +136,8 @@ def _matrices(gold: Node, other: Node, profile: Profile) -> bool:
             in_order(a.args, b.args, profile) for a, b in zip(gold.args, other.args, strict=True)
         )
     matrix, plain = (gold, other) if gold.op == "matrix" else (other, gold)
+    if plain.op == "func" and plain.value == "binom":
+        plain = Node("tuple", plain.args)  # a column vector typed as a binomial
     if (
         not profile.vector_as_tuple
         or plain.op not in ("tuple", "interval")

@@ -31,4 +31,19 @@ def same_relation(left: Node, right: Node, profile: Profile) -> bool:
     if any(n.op in CONTAINERS or n.op in ("call", "text") for side in sides for n in walk(side)):
         return in_order(left.args, right.args, profile)
     names = sorted(symbols(sides[0]) | symbols(sides[1]))
-    return bool(names) and numeric.proportional(sides[0], sides[1], names, positive=ordered)
+    if not names:
+        return False
+    if numeric.proportional(sides[0], sides[1], names, positive=ordered):
+        return True
+    cleared = [_without_denominators(side) for side in sides]
+    return (
+        not ordered
+        and cleared != sides
+        and numeric.proportional(cleared[0], cleared[1], names, positive=False)
+    )
+
+
+def _without_denominators(side: Node) -> Node:
+    """`y - 6/x` times x: a letter below a fraction bar hides a polynomial equation."""
+    found = {n.args[1] for n in walk(side) if n.op == "div" and symbols(n.args[1])}
+    return Node("mul", (side, *sorted(found, key=repr))) if found else side

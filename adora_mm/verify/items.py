@@ -35,6 +35,7 @@ _EQUALITIES = frozenset({"=", "~", "in"})
 _RISING, _FALLING = frozenset({"<", "<="}), frozenset({">", ">="})
 _SHAPES = frozenset({"angle", "triangle"})
 _CURRENCIES = frozenset({"usd", "euro", "yen"})
+_DEGREE_MARKS = frozenset({"°", "deg", "degree", "degrees"})
 OPENING = frozenset({"(", "[", "{", "\\{"})
 CLOSING = frozenset({")", "]", "}", "\\}"})
 Parts = list[list[Token]]
@@ -106,7 +107,7 @@ def _is_named_point(tokens: list[Token]) -> bool:
 
 def _bearing(tokens: list[Token], words: str) -> Item | None:
     """`N 34° W` and `315° T` as an azimuth in degrees; None for anything else."""
-    if not any(token.text == "°" for token in tokens):
+    if not any(token.text in _DEGREE_MARKS for token in tokens):
         return None
     azimuth = compass("".join(token.text for token in tokens))
     if azimuth is None and len(tokens) >= 3 and (tokens[-2].text, tokens[-1].text) == ("°", "T"):
@@ -177,7 +178,7 @@ def _labelled(parts: Parts, signs: list[str], words: str) -> Item | None:
 def _equation(parts: Parts, sign: str) -> Node | None:
     """Both sides of an equation as trees; None when one side is not an expression."""
     try:
-        left, right = (read_value(part)[0] for part in parts)
+        left, right = (_letters(part) or read_value(part)[0] for part in parts)
     except LimitError:
         raise
     except AnswerError:
@@ -235,7 +236,7 @@ def read_value(tokens: list[Token]) -> tuple[Node, Unit | None]:
     if tokens[0].text == "]":
         tokens[0] = Token("op", "(", False)  # ]1, 2[ is the open interval (1, 2)
     parser = Parser(tokens)
-    node = _union(parser)
+    node = parser.factor() if units.letter_second(tokens) else _union(parser)
     rest = parser.tokens[parser.index :]
     unit = money
     if rest:

@@ -22,6 +22,9 @@ _SILENT_WORDS = frozenset(
         "find",
     ]
 )  # fmt: skip
+_RATIOS_OF_ANGLES = frozenset({"sin", "cos", "tan", "cot", "sec", "csc"})
+_CALLED = frozenset("fghpqdFGHPQSTV")
+_IN_CALLS = frozenset("-,./=<>+")
 MAX_LABEL_TOKENS = 24
 _BRACED = frozenset({"_", "overline", "widehat", "overrightarrow", "vec", "bar", "hat"})
 _INTRODUCTIONS = frozenset({
@@ -40,6 +43,12 @@ def label_of(tokens: list[Token]) -> str | None:
         return None
     if tokens[0].text == "(":
         return _tuple_label(tokens)
+    if (tokens[0].text, tokens[-1].text) in (("[", "]"), ("|", "|")):
+        return _enclosed_label(tokens)
+    if tokens[0].text in _RATIOS_OF_ANGLES:
+        return _ratio_label(tokens)
+    if tokens[0].text in _CALLED and len(tokens) > 3 and tokens[1].text == "(":
+        return _call_label(tokens)
     reader = _Reader()
     for position, token in enumerate(tokens):
         if token.kind == "op" and token.text in "(^:" and reader.named:
@@ -108,6 +117,33 @@ def _compound_label(words: list[str], tokens: list[Token], position: int) -> str
     if call is None or len(words) != 1:
         return None
     return f"{words[0]}{'^-1' if inverse else ''}({call})"
+
+
+def _ratio_label(tokens: list[Token]) -> str | None:
+    r"""`\sin A`, `\cos(\angle BAC)`: a trigonometric ratio of a named angle, not of a number."""
+    inner = tokens[1:]
+    if len(inner) > 2 and (inner[0].text, inner[-1].text) == ("(", ")"):
+        inner = inner[1:-1]
+    name = None if not inner or inner[0].text in _RATIOS_OF_ANGLES else label_of(inner)
+    return f"{tokens[0].text}({name})" if name and len(name) <= 7 and "(" not in name else None
+
+
+def _enclosed_label(tokens: list[Token]) -> str | None:
+    r"""`[ABC]`, the area of a figure, and `|AB|` or `|\vec v|`, a length."""
+    inner = tokens[1:-1]
+    name = label_of(inner) if inner else None
+    if name is None or tokens[0].text == "[":
+        return f"area {name}" if name and name.isupper() and len(name) > 2 else None
+    return name if (name.isupper() and len(name) == 2) or inner[0].text == "vec" else None
+
+
+def _call_label(tokens: list[Token]) -> str | None:
+    """`f(3)`, `g(-1)`, `d(A,B)`, `P(X=2)`: a function at stated values."""
+    inner = tokens[2:-1]
+    readable = all(t.kind in ("word", "num", "text") or t.text in _IN_CALLS for t in inner)
+    if tokens[-1].text != ")" or not readable:
+        return None
+    return f"{tokens[0].text}({''.join(token.text for token in inner)})"
 
 
 def _is_inverse(tokens: list[Token]) -> bool:
@@ -196,13 +232,19 @@ def same(gold: str, other: str) -> bool:
     name_gold, name_other = _function_name(gold), _function_name(other)
     if "(" in gold or "(" in other:
         if name_gold == name_other:
-            return True
+            return _bound(gold) and _bound(other)
         return {name_gold, name_other} == {"y", "f"}
     left, right = (ABBREVIATIONS.get(name.lower(), name.lower()) for name in (gold, other))
     if len(gold) == 1 and len(other) == 1:
         return False
     words_left, words_right = set(left.split()), set(right.split())
     return words_left <= words_right or words_right <= words_left
+
+
+def _bound(label: str) -> bool:
+    """`f(x)` and `f(t)` are one function; `f(2)`, `f(3)`, `sin(A)` name values of their own."""
+    name, _, argument = label.partition("(")
+    return name not in _RATIOS_OF_ANGLES and len(argument) <= 2 and not argument[:1].isdigit()
 
 
 def _function_name(label: str) -> str:

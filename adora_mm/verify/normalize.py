@@ -25,6 +25,7 @@ SIGNS = {
     "∩": "\\cap ",
     "∅": "\\emptyset ", "∠": "\\angle ", "∡": "\\angle ", "△": "\\triangle ", "⌊": "\\lfloor ",
     "⌋": "\\rfloor ", "⌈": "\\lceil ", "⌉": "\\rceil ", "⟨": "\\langle ", "⟩": "\\rangle ",
+    "∴": "\\therefore ", "¢": " cents", "⌒": "\\widehat ",
     "∶": ":", "：": ":", "∑": "\\sum ", "∫": "\\int ", "∏": "\\prod ", "…": "\\ldots ", "％": "%",
     "，": ", ", "、": ", ", "。": ".", "；": "; ", "ℝ": "\\mathbb{R}", "→": "\\to ", "∣": "|",
     "⁄": "/",
@@ -58,7 +59,13 @@ _SUPER = re.compile(f"[{''.join(SUPERSCRIPTS)}]+")
 _SUB = re.compile(f"[{''.join(SUBSCRIPTS)}]+")
 _INVISIBLE = re.compile("[\u200b-\u200f\u2060-\u2064\ufeff\u00ad\u202a-\u202e\ufe0e\ufe0f]")
 
-_TO = re.compile(r"(?<=\d)\s+to\s+(?=\d)")
+_TO = re.compile(r"(?<=\d)(?:\s+to\s+|\s*\\text\s*\{\s*to\s*\}\s*)(?=\d)")
+_LETTER_TIMES = re.compile(r"(?<=\d) ?x ?(?=10\s*\^)")
+_LETTER_DEGREE = re.compile(r"(?<=\d)\s*\^\s*(?:o(?![a-zA-Z])|\{\s*o\s*\})")
+_LARGE = re.compile(
+    r"(?<=\d)\s+(million|billion)(?![a-zA-Z])|(?<=\d)\s*\\text\s*\{\s*(million|billion)\s*\}"
+)
+_DEGREES_OF = re.compile(r"(?:°|degrees?)\s*(celsius|fahrenheit)", re.IGNORECASE)
 _TEMPERATURE = re.compile(r"°\s*([CF])(?![a-zA-Z])")
 _COMMANDS = re.compile(r"\\([a-zA-Z]+)")
 _RENAMED = {
@@ -82,17 +89,22 @@ _RENAMED = {
     "operatorname": "\\text", "lbrack": "[", "rbrack": "]", "root": "\\sqrt", "dot": "\\dot",
     "notag": "", "nonumber": "", "tag": "\\text", "implies": "\\to", "Rightarrow": "\\to",
     "longrightarrow": "\\to", "square": "", "hfill": " ", "checkmark": "", "surd": "\\sqrt",
-    "underline": "",
+    "underline": "", "wideparen": "\\widehat", "overparen": "\\widehat",
+    "overarc": "\\widehat", "arc": "\\widehat",
     "bm": "", "pmb": "", "hfil": " ",
 }  # fmt: skip
 _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\\[,;:>]|\\ |~"), " "),
+    (re.compile(r"\\prime(?![a-zA-Z])\s*"), "'"),
+    (re.compile(r"\\(?:overset|stackrel)\s*\{\s*\\(?:frown|smile)\s*\}"), r"\\widehat "),
+    (re.compile(r"\\\||\\[lr]?Vert(?![a-zA-Z])"), "|"),
+    (re.compile(r"\\(?:text|mathrm)\s*\{\s*([°o])\s*\}"), r"\1"),
     (re.compile(r",\s*\\!\s*(?=\d{3})"), ""),
     (re.compile(r"\\!|\\(?:text|mathrm)\s*\{[\s.,;:]*\}"), ""),
     (re.compile(r"\\(?:text)?color\s*\{\w{1,20}\}"), ""),
     (re.compile(r"\\([%&#])"), r"\1"),
     (re.compile(r"\*\s*\\(?:degree|circ)(?![a-z])"), "°"),
-    (re.compile(r"\^\s*\{\s*(?:\\circ|°)\s*\}|\^\s*(?:\\circ(?![a-z])|°)|\{\}\^?°"), "°"),
+    (re.compile(r"(?:\{\}\s*)?\^\s*(?:\{\s*(?:\\circ|°)\s*\}|\\circ(?![a-z])|°)|\{\}°"), "°"),
     (re.compile(r"(?<=[\d}\s])\\circ(?![a-zA-Z])"), "°"),
     (re.compile(r"\\[()\[\]]"), " "),
     (re.compile(r"\\text\s*\{\s*\\text\s*\{([^{}]*)\}\s*\}"), r"\\text{\1}"),
@@ -133,6 +145,23 @@ def _money(text: str) -> str:
     return text.replace("$", " ")
 
 
+def _in_words(text: str) -> str:
+    """Letters and words that stand for signs: `3 to 4`, `6 x 10^23`, `40^o`, `2 million`."""
+    if "to" in text:
+        text = _TO.sub(":", text)
+    if "^" in text:
+        text = _LETTER_DEGREE.sub("°", _LETTER_TIMES.sub(r" \\times ", text))
+    if "illion" in text:
+        text = _LARGE.sub(_power_of_ten, text)
+    if "°" in text or "egree" in text:
+        text = _DEGREES_OF.sub(r" \1", text)
+    return re.sub(r"(?<=\d)\"", "''", text) if '"' in text else text
+
+
+def _power_of_ten(match: re.Match[str]) -> str:
+    return " \\times 10^{6} " if "million" in match.group(0) else " \\times 10^{9} "
+
+
 def normalize(text: str) -> str:
     """Canonical spelling of an answer: ASCII where possible, few commands, single spaces."""
     return _cached(text) if len(text) <= CACHED_CHARS else _normalize(text)
@@ -153,8 +182,7 @@ def _normalize(text: str) -> str:
         text = _COMMANDS.sub(_rename, text).replace("\x1e", "\\\\")
     elif "^" in text:
         text = text.replace("^°", "°").replace("^{°}", "°")
-    if " to " in text:
-        text = _TO.sub(":", text)
+    text = _in_words(text)
     if "°" in text:
         text = _TEMPERATURE.sub(
             lambda match: " celsius" if match.group(1) == "C" else " fahrenheit", text

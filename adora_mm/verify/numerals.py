@@ -103,13 +103,16 @@ def mixed_part(left: Node, parser: Parser) -> Node | None:
         if not (top.isdigit() and bottom.isdigit()):
             raise AnswerError("two numbers without a sign between them")
         parser.index += 3
-        part = Node("div", (number(int(top)), number(int(bottom))))
+        part = parser.postfix(Node("div", (number(int(top)), number(int(bottom)))))
     else:
         return None
+    mark = part.op if part.op in ("deg", "percent") else ""
+    part = part.args[0] if mark else part
     if part.op == "div" and all(arg.op == "num" and not arg.decimals for arg in part.args):
         top_value, bottom_value = _fraction(part.args[0]), _fraction(part.args[1])
         if 0 < top_value < bottom_value and left.value != 0:
-            return Node("add", (left, part))
+            mixed = Node("add", (left, part))
+            return Node(mark, (mixed,)) if mark else mixed
     parser.index, parser.nodes, parser.depth, parser.tokens = at, nodes, depth, tokens
     return None
 

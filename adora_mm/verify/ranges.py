@@ -9,7 +9,10 @@ from adora_mm.verify.syntax import INFINITY, Node, number
 
 FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "=": "=", "!=": "!=", "~": "~", "in": "in"}
 _TURNS = {"ne": (0, 1), "nw": (360, -1), "se": (180, -1), "sw": (180, 1)}
-_COMPASS = re.compile(r"([ns])\s*(\d+(?:\.\d+)?)\s*°\s*([ew])", re.IGNORECASE)
+_COMPASS = re.compile(
+    r"([ns])(?:orth|outh)?\s*(\d+(?:\.\d+)?)\s*(?:°|deg|degrees?)\s*([ew])(?:ast|est)?",
+    re.IGNORECASE,
+)
 
 
 def ray(sign: str, bound: Node) -> Node:

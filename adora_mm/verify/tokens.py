@@ -28,13 +28,12 @@ _LEXER = re.compile(
     rf"(?P<ws>[ \t\r\f\v]+)|(?P<grouped>{_GROUPED})|(?P<wide>{_SPACED_GROUPS})"
     rf"|(?P<num>{_PLAIN})"
     r"|\\text\s*\{(?P<text>[^{}]*)\}|\\(?P<cmd>[a-zA-Z]+)\*?|(?P<brace>\\[{}])|(?P<row>\\\\)"
-    r"|(?P<word>[A-Za-z]+)|(?P<rel><=|>=|!=|==)|(?P<power>\*\*)"
+    r"|(?P<word>[A-Za-z]+)|(?P<rel><=|>=|=<|!=|==)|(?P<power>\*\*)"
     r"|(?P<op>[-+*/^_=<>()\[\]{},;:!|°%'&?.\n])"
 )
 _NUMBER = re.compile(_PLAIN)
-_NUMBER = re.compile(_PLAIN)
 _DOT_AFTER_NUMBER = re.compile(r"(?<=\d)\.(?=\s*(?:$|\\(?!overline|dot|bar)|[a-zA-Z]))")
-_RELATIONS = {"<=": "le", ">=": "ge", "!=": "ne", "==": "="}
+_RELATIONS = {"<=": "le", "=<": "le", ">=": "ge", "!=": "ne", "==": "="}
 _OPEN = frozenset({"(", "[", "\\{"})
 _CLOSE = frozenset({")", "]", "\\}"})
 

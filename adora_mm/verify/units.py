@@ -72,6 +72,7 @@ DERIVED: dict[str, tuple[Fraction, Dimension]] = {
     },
     **{name: (_F(1, 10**5), (("length", 3),)) for name in ["cl", "centilitre", "centilitres"]},
     **{name: (_F(10**4), (("length", 2),)) for name in ["ha", "hectare", "hectares"]},
+    **{name: (_F(40468564224, 10**7), (("length", 2),)) for name in ["acre", "acres"]},
     **{name: (_F(1609344, 3600000), (("length", 1), ("time", -1))) for name in ("mph",)},
     **{name: (_F(1000, 3600), (("length", 1), ("time", -1))) for name in ("kph", "kmh")},
 }  # fmt: skip
@@ -120,6 +121,14 @@ def is_unit_word(word: str) -> bool:
 def is_ambiguous(word: str) -> bool:
     """One letter that may be a unit or a variable: m, s, g, h, L."""
     return len(word) == 1 and word in _AMBIGUOUS
+
+
+def letter_second(tokens: list[Token]) -> bool:
+    """`1 g/cm^3`, `3 m 20 cm`: what follows shows that the letter after the number is a unit."""
+    if len(tokens) < 4 or tokens[0].kind != "num" or not is_ambiguous(tokens[1].text):
+        return False
+    linked = tokens[2].text == "/" or tokens[2].kind == "num"
+    return linked and tokens[3].kind == "word" and is_unit_word(tokens[3].text)
 
 
 def spell(tokens: list[Token]) -> str | None:

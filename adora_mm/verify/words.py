@@ -16,7 +16,8 @@ _SMALL = {word: value for value, word in enumerate(_UNITS)} | {
 }
 _PARTS = {
     "half": 2, "third": 3, "thirds": 3, "quarter": 4, "quarters": 4, "fourth": 4, "fifth": 5,
-    "fifths": 5,
+    "fifths": 5, "fourths": 4, "halves": 2, "sixth": 6, "sixths": 6, "seventh": 7, "sevenths": 7,
+    "eighth": 8, "eighths": 8, "ninth": 9, "ninths": 9, "tenth": 10, "tenths": 10,
 }  # fmt: skip
 _NOTHING = frozenset({
     "no solution", "no solutions", "no real solution", "no real solutions", "there is no solution",
@@ -29,6 +30,8 @@ _GENERIC = frozenset(
         "segment", "line",
     }
 )  # fmt: skip
+_SYNONYMS = {"dne": "does not exist", "infinitely many solutions": "infinitely many"}
+_ANGLE = re.compile(r"(?:m )?angle ([a-z])([a-z])([a-z])")
 _SHAPES = re.compile(r"\b(?:triangle|angle|overline|segment|line|side)\b")
 
 
@@ -72,8 +75,12 @@ def means_nothing(text: str) -> bool:
 
 def same_words(gold: str, other: str) -> bool:
     """Whether folded words agree, apart from a generic noun or shape word on one side."""
+    gold, other = _SYNONYMS.get(gold, gold), _SYNONYMS.get(other, other)
     if gold == other:
         return True
+    angles = _ANGLE.fullmatch(gold), _ANGLE.fullmatch(other)
+    if angles[0] and angles[1]:
+        return angles[0].groups() == angles[1].groups()[::-1]  # ABC is the angle CBA
     if means_nothing(gold) and means_nothing(other):
         return True
     left, right = gold.split(), other.split()
