@@ -25,6 +25,7 @@ from torch import Tensor
 
 from adora_mm import distributed
 from adora_mm.engine import Engine
+from adora_mm.files import sync, sync_tree
 from adora_mm.optimizer_state import read_state, write_state
 from adora_mm.processor import Processor
 
@@ -60,7 +61,7 @@ def save_checkpoint(
             sync_tree(partial)
             shutil.rmtree(folder, ignore_errors=True)
             os.replace(partial, folder)
-            _sync(folder.parent)
+            sync(folder.parent)
     except BaseException as error:
         if writes:
             shutil.rmtree(partial, ignore_errors=True)
@@ -140,13 +141,6 @@ def prune_checkpoints(folder: Path, *, keep_last: int) -> None:
         shutil.rmtree(old)
 
 
-def sync_tree(folder: Path) -> None:
-    """Flush every file and folder below `folder` to disk."""
-    for path in folder.rglob("*"):
-        _sync(path)
-    _sync(folder)
-
-
 def _save_optimizer(folder: Path, engine: Engine, *, writes: bool) -> None:
     shard: dict[str, Tensor] = {}
     count = size = 0
@@ -164,11 +158,3 @@ def _save_optimizer(folder: Path, engine: Engine, *, writes: bool) -> None:
 
 def _nbytes(tensors: Iterable[Tensor]) -> Iterable[int]:
     return (tensor.numel() * tensor.element_size() for tensor in tensors)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

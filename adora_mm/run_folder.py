@@ -10,7 +10,6 @@ import fcntl
 import importlib.metadata
 import itertools
 import json
-import os
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -22,6 +21,7 @@ import yaml
 from adora_mm import __version__
 from adora_mm.checkpoint import latest_checkpoint
 from adora_mm.config import RunConfig, dump_config
+from adora_mm.files import write_atomically
 
 FREE_SECTIONS = frozenset({"engine", "checkpoint", "checker", "logging"})
 """Sections of a recipe that say how to run and not what; they may change on resume."""
@@ -116,16 +116,6 @@ def check_disk(path: Path, needed_bytes: int) -> None:
             f"{path}: {free / 1e9:.1f} GB free, but the run's checkpoints need about "
             f"{needed_bytes / 1e9:.1f} GB; free some, lower checkpoint.keep_last, or set run_dir="
         )
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a small file so that a reader sees the old or the new content, never half of it."""
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
 
 
 def versions() -> dict[str, str]:

@@ -41,40 +41,40 @@ def load_run_problems(config: DataConfig, processor: Processor, *, seed: int) ->
     val: Sequence[Problem] = load_problems(config.val) if config.val else ()
     train, val = train[: config.train_limit], val[: config.val_limit]
     _refuse_overlap(train, val)
-    bad = find_unusable([*train, *val], processor, config)
-    if bad and config.on_bad == "fail":
-        first = next(iter(bad.values()))
+    bad_train = find_unusable(train, processor, config)
+    bad_val = find_unusable(val, processor, config)
+    faults = (*bad_train.values(), *bad_val.values())
+    if faults and config.on_bad == "fail":
         raise DataError(
-            f"{len(bad)} of {len(train) + len(val)} problems cannot be used; first: {first}. "
-            "Mend the data, or leave them out with data.on_bad=drop"
+            f"{len(faults)} of {len(train) + len(val)} problems cannot be used; first: "
+            f"{faults[0]}. Mend the data, or leave them out with data.on_bad=drop"
         )
     kept = RunProblems(
-        train=tuple(p for p in train if (p.id, p.question) not in bad),
-        val=tuple(p for p in val if (p.id, p.question) not in bad),
-        dropped=tuple(bad.values()),
+        train=tuple(problem for problem in train if problem.id not in bad_train),
+        val=tuple(problem for problem in val if problem.id not in bad_val),
+        dropped=faults,
     )
     for name, problems, wanted in (("train", kept.train, train), ("val", kept.val, val)):
         if wanted and not problems:
-            fault = next(iter(bad.values()))
-            raise DataError(f"data.{name}: no usable problem is left; first fault: {fault}")
+            raise DataError(f"data.{name}: no usable problem is left; first fault: {faults[0]}")
     return kept
 
 
 def find_unusable(
     problems: Sequence[Problem], processor: Processor, config: DataConfig
-) -> dict[tuple[str, str], str]:
-    """(id, question) of each problem with a bad image or an over-long prompt, and why."""
+) -> dict[str, str]:
+    """Id of each problem with a bad image or an over-long prompt, and why."""
     bad = {
-        (problem.id, problem.question): reason
+        problem.id: reason
         for problem, reason in check_images(problems, max_megapixels=config.max_image_megapixels)
     }
     for problem in problems:
-        if (problem.id, problem.question) in bad:
+        if problem.id in bad:
             continue
         try:
             processor.check_length(problem)
         except (PromptError, ImageError) as error:
-            bad[problem.id, problem.question] = str(error)
+            bad[problem.id] = str(error)
     return bad
 
 

@@ -27,6 +27,7 @@ import numpy as np
 import torch
 
 from adora_mm.distributed import keep_freed_memory
+from adora_mm.files import sync, sync_tree, write_atomically
 from adora_mm.processor import Processor
 from adora_mm.rollout import Sampling, build_backend
 from adora_mm.types import Problem
@@ -95,7 +96,8 @@ def build(
     """
     with finished_folder(out) as partial:
         card = _build(partial, pictures, perception, settings, held_out=held_out, log=log)
-        _write_card(partial, card)
+        sync_tree(partial)
+        write_atomically(partial / CARD, json.dumps(card, indent=2) + "\n")
     return card
 
 
@@ -162,28 +164,9 @@ def finished_folder(out: Path) -> Iterator[Path]:
     try:
         yield partial
         partial.rename(out)
-        _sync(out.parent)
+        sync(out.parent)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-
-
-def _write_card(folder: Path, card: dict[str, Any]) -> None:
-    for file in folder.iterdir():
-        _sync(file)
-    temporary = folder / f"{CARD}.tmp"
-    temporary.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
-    _sync(temporary)
-    temporary.rename(folder / CARD)
-    _sync(folder)
-
-
-def _sync(path: Path) -> None:
-    """Wait until a file, or the names in a folder, are on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def accuracy(folder: Path, pictures: Pictures, count: int) -> dict[str, Any]:

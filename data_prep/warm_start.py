@@ -21,7 +21,7 @@ import math
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -30,8 +30,8 @@ from PIL import Image
 from torch import Tensor
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
-from adora_mm.models import PromptBatch, ResponseScorer
-from adora_mm.processor import Processor
+from adora_mm.models import PromptBatch, ResponseScorer, collate_prompts
+from adora_mm.processor import Processor, Prompt
 from adora_mm.types import Problem
 from data_prep.perception import shifted
 from data_prep.tiny_model import PATCH
@@ -43,7 +43,8 @@ FORMS = ("full", "brief", "direct")
 class Example:
     """A picture and its three answers, encoded once and drawn from many times."""
 
-    prompt_ids: tuple[int, ...]
+    prompt: Prompt
+    """Without its pixels, which `pixels` holds in a quarter of the memory."""
     pixels: np.ndarray
     """[height, width, 3] uint8."""
     responses: dict[str, tuple[int, ...]]
@@ -91,7 +92,8 @@ def encode_example(processor: Processor, problem: Problem, pixels: np.ndarray) -
         form: (*processor.tokenizer(solution_text(problem, form))["input_ids"], end)
         for form in FORMS
     }
-    return Example(prompt_ids=prompt.token_ids, pixels=pixels, responses=responses)
+    bare = replace(prompt, pixel_values=None, image_grid_thw=None)
+    return Example(prompt=bare, pixels=pixels, responses=responses)
 
 
 def patchify(images_BHWC: np.ndarray, image_processor: Any) -> tuple[Tensor, Tensor]:
@@ -231,7 +233,6 @@ def _loss(
 
     The mean is per example first, so that long solutions do not drown the direct answers.
     """
-    ids_PT, mask_PT = _pad_left([example.prompt_ids for example in batch], pad)
     responses = [example.responses[form] for example, form in zip(batch, forms, strict=True)]
     longest = max(len(response) for response in responses)
     response_BT = torch.full((len(batch), longest), pad)
@@ -240,22 +241,10 @@ def _loss(
         response_BT[row, : len(response)] = torch.tensor(response)
         mask_BT[row, : len(response)] = 1
     side = batch[0].pixels.shape[0] // PATCH
-    prompts = PromptBatch(
-        ids_PT=ids_PT,
-        mask_PT=mask_PT,
-        pixel_values=None,
+    prompts = replace(
+        collate_prompts([example.prompt for example in batch], pad),
         image_grid_thw=torch.tensor([[1, side, side]] * len(batch)),
         images_per_prompt=(1,) * len(batch),
     )
     logprobs_BT, _ = scorer(prompts, response_BT, mask_BT, range(len(batch)), longest)
     return -(logprobs_BT.sum(-1) / mask_BT.sum(-1)).mean()
-
-
-def _pad_left(sequences: Sequence[Sequence[int]], pad: int) -> tuple[Tensor, Tensor]:
-    longest = max(len(sequence) for sequence in sequences)
-    ids = torch.full((len(sequences), longest), pad)
-    mask = torch.zeros(len(sequences), longest, dtype=torch.long)
-    for row, sequence in enumerate(sequences):
-        ids[row, longest - len(sequence) :] = torch.tensor(sequence)
-        mask[row, longest - len(sequence) :] = 1
-    return ids, mask

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from adora_mm.data import FORMAT_VERSION, Fingerprint, problem_record
+from adora_mm.files import sync
 from adora_mm.types import Problem
 
 FORMAT = "adora-mm problems"
@@ -120,8 +121,8 @@ def _write_content(partial: Path, entries: Iterable[Entry]) -> dict[str, Any]:
     if not tally.ids:
         raise ValueError("no problems to write: the source gave no rows for these arguments")
     for name in sorted(tally.image_names):
-        _fsync(partial / "images" / name)
-    _fsync(partial / "images")
+        sync(partial / "images" / name)
+    sync(partial / "images")
     return tally.summary()
 
 
@@ -188,7 +189,7 @@ def _write_manifest(partial: Path, manifest: Mapping[str, Any]) -> None:
         file.flush()
         os.fsync(file.fileno())
     temporary.rename(partial / "manifest.json")
-    _fsync(partial)
+    sync(partial)
 
 
 def _refuse_early(folder: Path, header: Mapping[str, Any], overwrite: bool) -> None:
@@ -268,7 +269,7 @@ def _publish(partial: Path, folder: Path, overwrite: bool) -> None:
         folder.rename(aside)
         partial.rename(folder)
         shutil.rmtree(aside)
-    _fsync(folder.parent)
+    sync(folder.parent)
 
 
 @contextlib.contextmanager
@@ -299,11 +300,3 @@ def _lock_directory(partial: Path, folder: Path) -> int:
             os.close(descriptor)
             raise ValueError(f"{folder}: another run is writing it now; wait for it") from error
         os.close(descriptor)  # another run renamed it between the two calls: take a fresh one
-
-
-def _fsync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -18,11 +18,12 @@ import torch
 
 from adora_mm.config import EvaluationConfig, RewardConfig
 from adora_mm.data import ImageError, check_images, fingerprint, load_problems
+from adora_mm.files import write_atomically
 from adora_mm.models import DTYPES, policy_path
 from adora_mm.processor import Processor
 from adora_mm.prompts import PromptError
 from adora_mm.rollout import build_backend
-from adora_mm.run_folder import git_revision, versions, write_atomically
+from adora_mm.run_folder import git_revision, versions
 from adora_mm.samples import sample_row
 from adora_mm.types import Problem
 from adora_mm.validation import EvalResult, evaluate

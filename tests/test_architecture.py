@@ -26,7 +26,7 @@ FILES = sorted(path for name in PACKAGES for path in (ROOT / name).rglob("*.py")
 RECIPES = sorted((ROOT / "configs").glob("*.yaml"))
 
 LAYERS: tuple[frozenset[str], ...] = (
-    frozenset({"__init__", "types", "config"}),
+    frozenset({"__init__", "types", "config", "files"}),
     frozenset({"verify", "prompts"}),
     frozenset({"data", "rewards"}),
     frozenset({"advantages", "losses", "logprobs", "processor"}),
@@ -45,7 +45,7 @@ LAYERS: tuple[frozenset[str], ...] = (
 of a package may stand by itself (`metrics.console`), else it counts as its package."""
 
 OUTSIDE = frozenset(
-    {"types", "config", "verify", "prompts", "data", "rewards", "processor", "rollout"}
+    {"types", "config", "files", "verify", "prompts", "data", "rewards", "processor", "rollout"}
 )
 """What `data_prep` and `evaluation` may use of `adora_mm`."""
 

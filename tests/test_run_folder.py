@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from adora_mm.config import DataConfig, RunConfig, TrainConfig
-from adora_mm.run_folder import RunFolder, RunFolderError, check_disk, write_atomically
+from adora_mm.run_folder import RunFolder, RunFolderError, check_disk
 
 CONFIG = RunConfig(name="r", data=DataConfig(train="x"), train=TrainConfig(total_steps=1))
 
@@ -61,9 +61,3 @@ def test_disk_check_looks_at_the_nearest_folder_that_exists(tmp_path: Path) -> N
     check_disk(tmp_path / "a/b/c", 1)
     with pytest.raises(RunFolderError, match="GB free"):
         check_disk(tmp_path / "a/b/c", 10**18)
-
-
-def test_atomic_writes_leave_no_second_file(tmp_path: Path) -> None:
-    write_atomically(tmp_path / "x", "one")
-    write_atomically(tmp_path / "x", "two")
-    assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("x", "two")]

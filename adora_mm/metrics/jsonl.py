@@ -18,7 +18,8 @@ class JsonlWriter:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists():
             _truncate(path, keep_until_step)
-        self._file = path.open("a", encoding="utf-8")
+        # A lone surrogate in somebody's data must not stop a run.
+        self._file = path.open("a", encoding="utf-8", errors="replace")
 
     def write(self, row: Mapping[str, Any]) -> None:
         """Append a row; NaN and infinities become null, since JSON has no word for them."""

@@ -7,8 +7,6 @@ that even a mistake here could not run anything.
 
 from __future__ import annotations
 
-import os
-import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,6 +14,7 @@ import jinja2
 import numpy as np
 from markupsafe import Markup
 
+from adora_mm.files import write_atomically
 from adora_mm.report import figures, summary
 from adora_mm.report.run_data import Metrics, RunData, load_run
 from adora_mm.report.samples import SampleSet, load_samples
@@ -49,7 +48,7 @@ def write_report(run_folder: Path, out: Path | None = None) -> Path:
     run = load_run(run_folder)
     if not target.parent.is_dir():
         raise ValueError(f"{target}: the folder {target.parent} does not exist; create it first")
-    _write_atomically(target, render(run, load_samples(run_folder / "samples")))
+    write_atomically(target, render(run, load_samples(run_folder / "samples")))
     return target
 
 
@@ -102,19 +101,3 @@ def _metric_rows(metrics: Metrics) -> list[tuple[str, ...]]:
         for key, values in columns
         if values is not None
     ]
-
-
-def _write_atomically(path: Path, text: str) -> None:
-    """Write to a temporary file beside `path`, flush it to disk, then rename."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            # names in a run's files may hold lone surrogates, which UTF-8 cannot carry
-            file.write(text.encode("utf-8", errors="replace"))
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)  # mkstemp makes it private
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

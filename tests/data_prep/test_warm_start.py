@@ -107,7 +107,7 @@ def test_examples_hold_the_prompt_the_picture_and_closed_answers(
     processor = Processor(folder)
     for (problem, image), example in zip(drawn, encoded(drawn, processor), strict=True):
         prompt = processor.encode_images(problem, [image])
-        assert example.prompt_ids == prompt.token_ids
+        assert example.prompt.token_ids == prompt.token_ids
         assert example.pixels.shape == (112, 112, 3)
         for form in FORMS:
             *body, end = example.responses[form]
@@ -160,7 +160,7 @@ def test_known_features_are_used_in_the_order_of_the_batch(drawn: Drawn, folder:
 
 
 def pictureless(processor: Processor, examples: list[Example]) -> PromptBatch:
-    ids = torch.tensor([examples[0].prompt_ids])
+    ids = torch.tensor([examples[0].prompt.token_ids])
     return PromptBatch(
         ids_PT=ids,
         mask_PT=torch.ones_like(ids),
