@@ -8,7 +8,7 @@ in another would hang).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -27,6 +27,24 @@ class TrainGroup:
     advantages: tuple[float, ...]
     counted: tuple[bool, ...]
     """False: the completion takes no part in the loss (truncated, and the recipe masks those)."""
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens that count in the loss."""
+        pairs = zip(self.completions, self.counted, strict=True)
+        return sum(len(completion.token_ids) for completion, counted in pairs if counted)
+
+    @property
+    def num_sequences(self) -> int:
+        pairs = zip(self.completions, self.counted, strict=True)
+        return sum(bool(completion.token_ids) and counted for completion, counted in pairs)
+
+    @property
+    def has_signal(self) -> bool:
+        """Whether the policy loss has a gradient here: some counted completion is not at zero."""
+        return any(
+            a != 0 and counted for a, counted in zip(self.advantages, self.counted, strict=True)
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +72,25 @@ class MicroBatch:
         return int(self.loss_mask_BT.any(dim=1).sum())
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Minibatch:
+    """One rank's part of an optimizer step."""
+
+    micro_batches: tuple[MicroBatch, ...]
+    skipped_tokens: int = 0
+    """Tokens of the groups that were left out because they have no gradient. They count in the
+    loss's denominators all the same, so that leaving them out changes nothing."""
+    skipped_sequences: int = 0
+
+    @property
+    def scored_tokens(self) -> int:
+        return sum(batch.num_tokens for batch in self.micro_batches)
+
+    @property
+    def scored_sequences(self) -> int:
+        return sum(batch.num_sequences for batch in self.micro_batches)
+
+
 def rank_share(
     num_prompts: int, prompts_per_minibatch: int, *, rank: int, world_size: int
 ) -> list[int]:
@@ -74,18 +111,50 @@ def rank_share(
     ]
 
 
-def split_minibatches(
-    groups: Sequence[TrainGroup], *, num_minibatches: int, groups_per_microbatch: int, pad: int
-) -> list[list[MicroBatch]]:
-    """Cut a rank's groups into its optimizer steps, and these into padded micro-batches."""
+def split_groups(groups: Sequence[TrainGroup], num_minibatches: int) -> list[list[TrainGroup]]:
+    """A rank's groups by optimizer step."""
     share = len(groups) // num_minibatches
-    return [
-        [
-            collate_groups(groups[i : min(i + groups_per_microbatch, start + share)], pad)
-            for i in range(start, start + share, groups_per_microbatch)
-        ]
-        for start in range(0, len(groups), share)
-    ]
+    return [list(groups[start : start + share]) for start in range(0, len(groups), share)]
+
+
+def groups_to_score(
+    groups: Sequence[TrainGroup], *, most_with_signal: int, groups_per_microbatch: int
+) -> list[TrainGroup]:
+    """Those groups of a rank's minibatch that have a gradient, in their order.
+
+    `most_with_signal` is the largest number of them on any rank. A rank with fewer keeps as many
+    groups without signal as its number of micro-batches needs to be that of all ranks, at least
+    one: an optimizer step is taken even when it moves by momentum alone.
+    """
+    num_microbatches = max(1, -(-most_with_signal // groups_per_microbatch))
+    fewest = (num_microbatches - 1) * groups_per_microbatch + 1
+    missing = max(0, fewest - sum(group.has_signal for group in groups))
+    kept = []
+    for group in groups:
+        if group.has_signal or missing > 0:
+            kept.append(group)
+            missing -= not group.has_signal
+    return kept
+
+
+def make_minibatch(
+    groups: Sequence[TrainGroup],
+    *,
+    scored: Sequence[TrainGroup],
+    groups_per_microbatch: int,
+    pad: int,
+) -> Minibatch:
+    """A rank's part of an optimizer step: `scored`, cut into padded micro-batches."""
+    micro_batches = tuple(
+        collate_groups(scored[start : start + groups_per_microbatch], pad)
+        for start in range(0, len(scored), groups_per_microbatch)
+    )
+    minibatch = Minibatch(micro_batches=micro_batches)
+    return replace(
+        minibatch,
+        skipped_tokens=sum(group.num_tokens for group in groups) - minibatch.scored_tokens,
+        skipped_sequences=sum(group.num_sequences for group in groups) - minibatch.scored_sequences,
+    )
 
 
 def collate_groups(groups: Sequence[TrainGroup], pad: int) -> MicroBatch:

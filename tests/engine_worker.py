@@ -1,6 +1,7 @@
 """Run by the engine tests under torchrun: the same fixed batch, whatever the number of processes.
 
     engine_worker.py MODEL OUT STAGE [--load FOLDER] [--save FOLDER] [--updates N] [--kl COEF]
+                     [--without-signal GROUP ...] [--keep-all]
 
 Six groups of three completions: two prompts without an image, two with one, two with two images of
 other sizes, so that ranks differ in images and lengths. OUT gets weights and metrics of rank 0.
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -18,11 +20,12 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from adora_mm import distributed
-from adora_mm.batching import TrainGroup, rank_share, split_minibatches
+from adora_mm.batching import TrainGroup, rank_share
 from adora_mm.checkpoint import load_checkpoint, save_checkpoint
 from adora_mm.config import EngineConfig, LossConfig, PolicyConfig, TrainConfig
 from adora_mm.engine import Engine
 from adora_mm.processor import Processor
+from adora_mm.step import minibatches_of
 from adora_mm.types import Completion, Problem
 
 NUM_IMAGES = (0, 0, 1, 1, 2, 2)
@@ -68,10 +71,13 @@ def main() -> None:
     parser.add_argument("--save", type=Path)
     parser.add_argument("--updates", type=int, default=2)
     parser.add_argument("--kl", type=float, default=0.1)
+    parser.add_argument("--without-signal", type=int, nargs="*", default=[])
+    parser.add_argument("--keep-all", action="store_true")
     arguments = parser.parse_args()
 
     rank, world_size, device = distributed.start(threads=1)
     processor = Processor(arguments.model)
+    loss = LossConfig(kl_coef=arguments.kl)
     engine = Engine(
         arguments.model,
         policy=PolicyConfig(path=str(arguments.model)),
@@ -79,7 +85,7 @@ def main() -> None:
             total_steps=1, learning_rate=1e-2, groups_per_microbatch=2, grad_clip=1.0
         ),
         engine=EngineConfig(zero_stage=arguments.stage),
-        loss=LossConfig(kl_coef=arguments.kl),
+        loss=loss,
         temperature=1.0,
         banned_token_ids=processor.banned_token_ids,
         max_response_tokens=16,
@@ -89,17 +95,22 @@ def main() -> None:
     )
     if arguments.load:
         load_checkpoint(arguments.load, engine)
-    groups = fixed_groups(processor)
+    groups = [
+        replace(group, advantages=(0.0,) * GROUP_SIZE) if i in arguments.without_signal else group
+        for i, group in enumerate(fixed_groups(processor))
+    ]
     share = rank_share(len(groups), len(groups), rank=rank, world_size=world_size)
     rows = []
     for _ in range(arguments.updates):
-        (minibatch,) = split_minibatches(
+        (minibatch,) = minibatches_of(
             [groups[index] for index in share],
+            # A KL term keeps every group in its micro-batch.
+            LossConfig(kl_coef=1.0) if arguments.keep_all else loss,
             num_minibatches=1,
             groups_per_microbatch=1 if world_size == 2 else 4,
             pad=processor.pad_token_id,
         )
-        rows.append(engine.update([engine.add_logprobs(batch) for batch in minibatch]))
+        rows.append(engine.update(engine.add_logprobs(minibatch)))
     if arguments.save:
         save_checkpoint(arguments.save, engine, processor, {"step": len(rows)})
     weights = {name: weight.clone().contiguous() for name, weight in engine.named_weights()}

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
-from adora_mm.batching import TrainGroup, collate_groups, rank_share, split_minibatches
+from adora_mm.batching import (
+    Minibatch,
+    TrainGroup,
+    collate_groups,
+    groups_to_score,
+    make_minibatch,
+    rank_share,
+    split_groups,
+)
 from adora_mm.processor import Prompt
 from adora_mm.types import Completion
 
@@ -47,10 +57,63 @@ def test_a_minibatch_must_divide_over_the_ranks() -> None:
 
 def test_groups_are_never_torn_apart() -> None:
     groups = [group(str(i), 3, (2, 4, 1)) for i in range(10)]
-    minibatches = split_minibatches(groups, num_minibatches=2, groups_per_microbatch=2, pad=PAD)
-    assert [[len(b.prompt_of_row) // 3 for b in m] for m in minibatches] == [[2, 2, 1], [2, 2, 1]]
-    for batch in minibatches[0]:
+    first, second = split_groups(groups, 2)
+    assert [g.prompt.problem_id for g in first + second] == [str(i) for i in range(10)]
+    minibatch = make_minibatch(first, scored=first, groups_per_microbatch=2, pad=PAD)
+    assert [len(b.prompt_of_row) // 3 for b in minibatch.micro_batches] == [2, 2, 1]
+    for batch in minibatch.micro_batches:
         assert batch.prompt_of_row == tuple(i // 3 for i in range(len(batch.prompt_of_row)))
+
+
+def without_signal(given: TrainGroup) -> TrainGroup:
+    return replace(given, advantages=(0.0,) * len(given.advantages))
+
+
+def names(groups: list[TrainGroup]) -> str:
+    return "".join(g.prompt.problem_id for g in groups)
+
+
+@pytest.mark.parametrize(
+    ("most_with_signal", "kept"),
+    [(2, "bd"), (3, "abd"), (4, "abd"), (5, "abcde")],
+)
+def test_a_rank_scores_its_groups_with_signal_and_enough_for_equal_micro_batches(
+    most_with_signal: int, kept: str
+) -> None:
+    """Two groups per micro-batch: 3 or 4 groups elsewhere are two micro-batches here as well."""
+    groups = [
+        group(name, 3, (2, 1, 1)) if name in "bd" else without_signal(group(name, 3, (2, 1, 1)))
+        for name in "abcdef"
+    ]
+    scored = groups_to_score(groups, most_with_signal=most_with_signal, groups_per_microbatch=2)
+    assert names(scored) == kept
+
+
+def test_one_group_is_scored_when_none_has_signal() -> None:
+    groups = [without_signal(group(name, 3, (2, 1))) for name in "abc"]
+    assert names(groups_to_score(groups, most_with_signal=0, groups_per_microbatch=2)) == "a"
+
+
+def test_a_group_whose_only_advantage_is_masked_has_no_signal() -> None:
+    masked = replace(group("a", 3, (2, 1)), advantages=(0.0, 1.0))
+    assert masked.counted == (True, False)
+    assert not masked.has_signal
+
+
+def test_left_out_groups_still_count_in_the_denominators() -> None:
+    groups = [group("a", 3, (4, 2, 1)), without_signal(group("b", 3, (5, 3, 2)))]
+    every = make_minibatch(groups, scored=groups, groups_per_microbatch=1, pad=PAD)
+    first = make_minibatch(groups, scored=groups[:1], groups_per_microbatch=1, pad=PAD)
+    assert (every.skipped_tokens, every.skipped_sequences) == (0, 0)
+    assert (first.skipped_tokens, first.skipped_sequences) == (8, 2)
+
+    def totals(minibatch: Minibatch) -> tuple[int, int]:
+        return (
+            minibatch.scored_tokens + minibatch.skipped_tokens,
+            minibatch.scored_sequences + minibatch.skipped_sequences,
+        )
+
+    assert totals(every) == totals(first) == (14, 4)
 
 
 def test_padding_is_left_of_prompts_and_right_of_responses() -> None:
