@@ -9,6 +9,7 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from adora_mm.advantages import ESTIMATORS
+from adora_mm.config import load_config
 from adora_mm.config.algorithm import (
     AdoraConfig,
     AdvantageConfig,
@@ -136,3 +137,14 @@ def test_couplings_between_sections_name_the_keys_of_the_recipe() -> None:
     check(sampling=bounds, group_size=4)
     with pytest.raises(ValueError, match="no group of 3 rollouts"):
         check(sampling=bounds, group_size=3)
+
+
+def test_the_dapo_recipe_makes_the_choices_of_its_paper() -> None:
+    """arXiv 2503.14476: clip-higher, token-level loss, no KL, dynamic sampling, soft overlong."""
+    config = load_config("geo3k_tiny_dapo")
+    assert (config.loss.clip_low, config.loss.clip_high) == (0.2, 0.28)
+    assert config.loss.aggregation == "token_mean"
+    assert config.loss.kl_coef == 0
+    assert config.dynamic_sampling.enabled
+    assert config.reward.overlong > 0
+    assert not config.advantage.adora.enabled
