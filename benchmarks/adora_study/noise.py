@@ -13,6 +13,7 @@ the mean of w_s g_s, so all of them follow from the N x N matrix of products <g_
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,11 +53,9 @@ class NoiseRow:
     cosine: float
 
 
-def measure_noise(
-    policy: Path, recipe: Path, overrides: Sequence[str], *, problems: int, seed: int
-) -> list[NoiseRow]:
+def measure_noise(policy: Path, recipe: Path, *, problems: int, seed: int) -> list[NoiseRow]:
     """Sample `problems` groups from a policy and compare the variants on them."""
-    configs = {name: load_config(recipe, (*overrides, *VARIANTS[name])) for name in WEIGHTED}
+    configs = {name: load_config(recipe, VARIANTS[name]) for name in WEIGHTED}
     groups, weights = sample_groups(policy, configs, problems=problems, seed=seed)
     products_SS = gradient_products(policy, configs["grpo"], groups)
     return [noise_row(name, products_SS, weights[name], weights["grpo"]) for name in WEIGHTED]
@@ -76,7 +75,8 @@ def sample_groups(
         seed=f"noise/{seed}",
     )
     train = config.data.train
-    chosen = load_problems(train if isinstance(train, str) else train[0], limit=problems)
+    every = load_problems(train if isinstance(train, str) else train[0])
+    chosen = random.Random(seed).sample(every, problems)
     with CheckerPool(1) as pool:
         collected = collect_groups(backend, processor, pool, chosen, sampling, config.reward)
     backend.close()

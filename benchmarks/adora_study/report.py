@@ -28,6 +28,7 @@ T95 = {1: 12.71, 2: 4.30, 3: 3.18, 4: 2.78, 5: 2.57, 6: 2.45, 7: 2.36, 8: 2.31, 
 """Two-sided 95 % quantiles of Student's t by degrees of freedom."""
 TARGET = 0.40
 """Sampled accuracy on the validation problems for `steps to`."""
+PROMPTS_PER_STEP = 32
 COLOURS = {
     "grpo": "#444444",
     "adora_attenuate": "#d1495b",
@@ -56,13 +57,17 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("runs/adora_study"))
     parser.add_argument("--plots", type=Path, default=Path("docs/images"))
     arguments = parser.parse_args()
-    for setting in SETTINGS:
-        runs = load_runs(arguments.out, setting)
-        if not runs.get("grpo"):
-            continue
-        print("\n".join(tables(setting, runs)))
-        plot(arguments.plots, setting, runs)
+    report(arguments.out, arguments.plots)
     return 0
+
+
+def report(out: Path, plots: Path) -> None:
+    """Print the tables of every setting that has runs, and write its plot."""
+    for setting in SETTINGS:
+        runs = load_runs(out, setting)
+        if runs.get("grpo"):
+            print("\n".join([*tables(setting, runs), "", *noise_table(out, setting)]))
+            plot(plots, setting, runs)
 
 
 def load_runs(out: Path, setting: str) -> dict[str, dict[int, Run]]:
@@ -110,30 +115,21 @@ def mean_metric(name: str) -> Measure:
 
 def groups_sampled(run: Run) -> float:
     """Groups of rollouts that the run generated, those dropped by dynamic sampling included."""
-    default = SETTINGS_GROUPS
-    return sum(float(row.get("sampling/groups_seen", default)) for row in run.metrics)
-
-
-SETTINGS_GROUPS = 32.0
+    return sum(float(row.get("sampling/groups_seen", PROMPTS_PER_STEP)) for row in run.metrics)
 
 
 def tables(setting: str, runs: dict[str, dict[int, Run]]) -> Iterator[str]:
+    sets = SETTINGS[setting].test_sets
     yield f"\n### {setting}\n"
-    yield from table(
-        runs,
-        {
-            "test, greedy %": test_accuracy("in_distribution/greedy"),
-            "test, sampled %": test_accuracy("in_distribution/sampled"),
-            "smaller pictures %": test_accuracy("smaller_pictures/greedy"),
-            "unseen families %": test_accuracy("unseen_families/greedy"),
-        },
-    )
+    columns = {f"{name}, greedy %": test_accuracy(f"{name}/greedy") for name in sets}
+    columns[f"{sets[0]}, sampled %"] = test_accuracy(f"{sets[0]}/sampled")
+    yield from table(runs, columns)
     yield ""
     yield from table(
         runs,
         {
             f"steps to {TARGET:.0%}": steps_to_target,
-            "tokens, sampled": test_tokens("in_distribution/sampled"),
+            "tokens, sampled": test_tokens(f"{sets[0]}/sampled"),
             "groups generated": groups_sampled,
             "lr factor": mean_metric("adora/effective_lr_factor"),
             "TAS share": mean_metric("adora/tas_frac"),
@@ -157,6 +153,26 @@ def table(runs: dict[str, dict[int, Run]], columns: dict[str, Measure]) -> Itera
                 cell += f" ({interval(paired)})"
             cells.append(cell)
         yield f"| {variant} | {len(seeds)} | " + " | ".join(cells) + " |"
+
+
+def noise_table(out: Path, setting: str) -> Iterator[str]:
+    """Means over the sampled batches of each policy; `scale` from mean noise and mean signal."""
+    files = sorted(out.glob(f"noise-{setting}-*.json"))
+    found = [row for path in files for row in json.loads(path.read_text("utf-8"))]
+    yield "| policy | weights | groups with signal | mean weight | noise scale, prompts | cosine |"
+    yield "|---|---|---|---|---|---|"
+    for policy in dict.fromkeys(row["policy"] for row in found):
+        for variant in dict.fromkeys(row["variant"] for row in found):
+            own = [r for r in found if (r["policy"], r["variant"]) == (policy, variant)]
+            mean = {
+                name: fmean(row[name] for row in own)
+                for name in ("with_signal", "weight_mean", "signal", "noise", "cosine")
+            }
+            scale = mean["noise"] / mean["signal"] if mean["signal"] > 0 else math.inf
+            yield (
+                f"| {policy} | {variant} | {mean['with_signal']:.0f} of {own[0]['groups']} | "
+                f"{mean['weight_mean']:.2f} | {number(scale)} | {mean['cosine']:.3f} |"
+            )
 
 
 def number(value: float) -> str:

@@ -18,11 +18,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from noise import measure_noise
+from report import report
 from variants import SETTINGS, TEST_SETS, VARIANTS, run_name
 
 from adora_mm.config import EvaluationConfig, RewardConfig
 from adora_mm.data import load_problems
 from adora_mm.files import write_atomically
+from adora_mm.models import EMBEDDED_POLICY
 from adora_mm.processor import Processor
 from adora_mm.rollout import build_backend
 from adora_mm.types import Problem
@@ -31,6 +34,7 @@ from adora_mm.verify import CheckerPool
 from data_prep.synthetic import write_synthetic
 
 MEASURES = "measures.json"
+NOISE_GROUPS = 256
 
 
 def main() -> int:
@@ -38,6 +42,7 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=5, help="seeds 0 .. N-1")
     parser.add_argument("--settings", nargs="+", default=list(SETTINGS), choices=list(SETTINGS))
     parser.add_argument("--out", type=Path, default=Path("runs/adora_study"))
+    parser.add_argument("--plots", type=Path, default=Path("docs/images"))
     arguments = parser.parse_args()
     sets = {name: test_problems(arguments.out / "data", name) for name in TEST_SETS}
     for seed in range(arguments.seeds):
@@ -45,7 +50,10 @@ def main() -> int:
             for variant in SETTINGS[setting].variants:
                 folder = arguments.out / run_name(setting, variant, seed)
                 train(folder, setting, variant, seed)
-                measure(folder, sets)
+                measure(folder, setting, sets)
+    for setting in arguments.settings:
+        noise(arguments.out, setting, seeds=min(3, arguments.seeds))
+    report(arguments.out, arguments.plots)
     return 0
 
 
@@ -75,7 +83,7 @@ def train(folder: Path, setting: str, variant: str, seed: int) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     chosen = SETTINGS[setting]
     command = [sys.executable, "-m", "adora_mm.cli", "train", str(chosen.recipe)]
-    command += [*chosen.overrides, *VARIANTS[variant], f"seed={seed}"]
+    command += [*VARIANTS[variant], f"seed={seed}"]
     command += [f"name={folder.name}", f"run_dir={folder.parent}"]
     subprocess.run(command, check=True)
 
@@ -85,26 +93,26 @@ def is_finished(folder: Path) -> bool:
     return info.exists() and json.loads(info.read_text("utf-8"))["status"] == "finished"
 
 
-def measure(folder: Path, sets: dict[str, list[Problem]]) -> None:
-    """Evaluate a run's last policy on every test set; an answer's verdict is kept per problem."""
+def measure(folder: Path, setting: str, sets: dict[str, list[Problem]]) -> None:
+    """Evaluate a run's last policy on the setting's test sets; every verdict is kept."""
     out = folder / MEASURES
     if out.exists():
         return
-    policy = sorted((folder / "checkpoints").iterdir())[-1] / "policy"
+    policy = last_policy(folder)
     processor = Processor(policy, max_prompt_tokens=256)
     backend = build_backend("transformers", str(policy), processor)
     results: dict[str, Any] = {}
     with CheckerPool(1) as pool:
-        for name, problems in sets.items():
+        for name in SETTINGS[setting].test_sets:
             outcomes = evaluate(
                 backend,
                 processor,
                 pool,
-                problems,
+                sets[name],
                 EvaluationConfig(greedy=True, samples=TEST_SETS[name].sampled),
                 name=name,
                 step=0,
-                max_new_tokens=96,
+                max_new_tokens=SETTINGS[setting].max_new_tokens,
                 seed="study",
                 reward=RewardConfig(),
             )
@@ -113,6 +121,27 @@ def measure(folder: Path, sets: dict[str, list[Problem]]) -> None:
                 results[f"{name}/{result.mode}"] = asdict(result) | {"verdicts": correct}
     backend.close()
     write_atomically(out, json.dumps(results))
+
+
+def noise(out: Path, setting: str, *, seeds: int) -> None:
+    """Gradient noise at the start and at the last policies of plain GRPO, by weights."""
+    chosen = SETTINGS[setting]
+    policies = [("start", seed, EMBEDDED_POLICY) for seed in range(seeds)]
+    policies += [
+        ("after GRPO", seed, last_policy(out / run_name(setting, "grpo", seed)))
+        for seed in range(seeds)
+    ]
+    for where, seed, policy in policies:
+        path = out / f"noise-{setting}-{where.replace(' ', '_')}-{seed}.json"
+        if path.exists():
+            continue
+        rows = measure_noise(policy, chosen.recipe, problems=NOISE_GROUPS, seed=seed)
+        text = json.dumps([asdict(row) | {"policy": where, "seed": seed} for row in rows])
+        write_atomically(path, text)
+
+
+def last_policy(folder: Path) -> Path:
+    return max((folder / "checkpoints").iterdir()) / "policy"
 
 
 if __name__ == "__main__":

@@ -29,15 +29,28 @@ VARIANTS: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """A task and a start from which all of its variants are trained."""
+    """A task that all of its variants are trained on, from the embedded policy."""
 
     recipe: Path
     variants: tuple[str, ...]
-    overrides: tuple[str, ...] = ()
+    test_sets: tuple[str, ...]
+    max_new_tokens: int
+    """Response cap of its evaluations, that of its recipe."""
 
 
 SETTINGS: dict[str, Setting] = {
-    "embedded": Setting(recipe=HERE / "study.yaml", variants=tuple(VARIANTS)),
+    "embedded": Setting(
+        recipe=HERE / "study.yaml",
+        variants=tuple(VARIANTS),
+        test_sets=("in_distribution", "smaller_pictures", "unseen_families"),
+        max_new_tokens=96,
+    ),
+    "tight_cap": Setting(
+        recipe=HERE / "tight_cap.yaml",
+        variants=("grpo", "adora_attenuate", "matched_random"),
+        test_sets=("in_distribution", "unseen_families"),
+        max_new_tokens=32,
+    ),
 }
 
 FAMILIES = {
