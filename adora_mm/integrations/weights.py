@@ -52,7 +52,10 @@ def group_weights(
     advantages_PG: the host's, before weights; mask_PG: rollouts that exist and whose success is
     known. A group without any keeps weight 1 and takes no part in controls and metrics.
     """
+    weights_P = torch.ones_like(advantages_PG[:, 0])
     known = mask_PG.any(dim=1).nonzero().squeeze(1)
+    if known.numel() == 0:
+        return GroupWeights(weights_P=weights_P, metrics={})
     base_PG, success_PG, lengths_PG, truncated_PG, mask_PG = (
         tensor[known] for tensor in (advantages_PG, success_PG, lengths_PG, truncated_PG, mask_PG)
     )
@@ -61,8 +64,7 @@ def group_weights(
     known_P = step_weights(tas_P, signal_P, config, step=step, seed=seed, dtype=base_PG.dtype)
     metrics = weight_metrics(tas_P, known_P, base_PG)
     metrics |= group_metrics(success_PG.bool() & mask_PG, lengths_PG, mask_PG)
-    weights_P = torch.ones_like(advantages_PG[:, 0]).index_copy(0, known, known_P)
-    return GroupWeights(weights_P=weights_P, metrics=metrics)
+    return GroupWeights(weights_P=weights_P.index_copy(0, known, known_P), metrics=metrics)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
