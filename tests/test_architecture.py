@@ -30,6 +30,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"verify", "prompts"}),
     frozenset({"data", "rewards"}),
     frozenset({"advantages", "losses", "logprobs", "processor"}),
+    frozenset({"integrations"}),
     frozenset({"models"}),
     frozenset({"batching", "distributed", "rollout"}),
     frozenset({"engine", "metrics", "plan", "samples", "optimizer_state"}),
@@ -191,6 +192,17 @@ def test_vllm_is_imported_only_inside_its_own_backend() -> None:
         for path in FILES
         if any(name.split(".")[0] == "vllm" for name in imports_of(path))
         and not module_name(path).startswith("rollout.vllm")
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("host", ["trl", "verl"])
+def test_another_trainer_is_imported_only_inside_its_own_adapter(host: str) -> None:
+    wrong = [
+        relative(path)
+        for path in FILES
+        if any(name.split(".")[0] == host for name in imports_of(path))
+        and module_name(path) != f"integrations.{host}"
     ]
     assert wrong == []
 

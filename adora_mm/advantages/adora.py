@@ -138,6 +138,25 @@ def rule_weights(tas_P: Tensor, config: AdoraConfig, dtype: torch.dtype) -> Tens
     return weights[tas_P.long()]
 
 
+def step_weights(
+    tas_P: Tensor,
+    signal_P: Tensor,
+    config: AdoraConfig,
+    *,
+    step: int,
+    seed: int,
+    dtype: torch.dtype,
+) -> Tensor:
+    """The weights that are multiplied on at this step, after schedule and control, [P].
+
+    signal_P: groups in which some advantage is not zero.
+    """
+    if not config.active_at(step):
+        return torch.ones(tas_P.shape, dtype=dtype, device=tas_P.device)
+    rule_P = rule_weights(tas_P, config, dtype)
+    return apply_control(rule_P, signal_P, config, step=step, seed=seed)
+
+
 def adora_weights(
     success_PG: Tensor,
     lengths_PG: Tensor,

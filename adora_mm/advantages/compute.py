@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from adora_mm.advantages.adora import apply_control, is_advantageous, rule_weights
+from adora_mm.advantages.adora import is_advantageous, step_weights
 from adora_mm.advantages.estimators import ESTIMATORS
 from adora_mm.advantages.measures import advantage_metrics, group_metrics, weight_metrics
 from adora_mm.config.algorithm import AdvantageConfig
@@ -60,11 +60,10 @@ def compute_advantages(
 
     base_PG = torch.where(mask_PG, ESTIMATORS[config.estimator](rewards_PG, mask_PG, config), 0.0)
     tas_P = is_advantageous(success_PG, lengths_PG, truncated_PG, config.adora, mask_PG)
-    weights_P = torch.ones_like(base_PG[:, 0])
-    if config.adora.active_at(step):
-        rule_P = rule_weights(tas_P, config.adora, base_PG.dtype)
-        signal_P = base_PG.ne(0).any(dim=1)
-        weights_P = apply_control(rule_P, signal_P, config.adora, step=step, seed=seed)
+    signal_P = base_PG.ne(0).any(dim=1)
+    weights_P = step_weights(
+        tas_P, signal_P, config.adora, step=step, seed=seed, dtype=base_PG.dtype
+    )
     advantages_PG = base_PG * weights_P[:, None]
     if config.whitens:
         advantages_PG = whiten(advantages_PG, mask_PG, config.eps)

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import datasets
 import pytest
+import trl
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from adora_mm.verify import cli
 from adora_mm.verify.integrations import accuracy_reward, compute_score, make_trl_reward
+
+if TYPE_CHECKING:
+    from model_fixtures import TinyModels
 
 RIGHT, WRONG = r"so \boxed{12\sqrt{3}}", r"so \boxed{12}"
 
@@ -60,19 +66,9 @@ def test_verl_compute_score() -> None:
     assert compute_score("geo3k", r"\boxed{60}", {"answer": "C", **options})["score"] == 1.0
 
 
-def test_the_installed_trl_trains_with_the_reward(tmp_path: Path, gold_data: Path) -> None:
-    """One GRPO step of a two-layer model; only where TRL is installed."""
-    trl = pytest.importorskip("trl", reason="TRL is not installed")
-    datasets = pytest.importorskip("datasets", reason="TRL's datasets is not installed")
-    from transformers import AutoTokenizer, Qwen2Config, Qwen2ForCausalLM
-
-    tokenizer = AutoTokenizer.from_pretrained(gold_data / "qwen3_tokenizer")
-    model = Qwen2ForCausalLM(
-        Qwen2Config(
-            vocab_size=len(tokenizer), hidden_size=16, intermediate_size=16, num_hidden_layers=1,
-            num_attention_heads=2, num_key_value_heads=1,
-        )
-    )  # fmt: skip
+def test_the_installed_trl_trains_with_the_reward(tmp_path: Path, tiny_model: TinyModels) -> None:
+    """One step of TRL's GRPO on a tiny random model."""
+    folder = tiny_model("qwen2").folder
     seen: list[list[float | None]] = []
 
     def watched(completions: list[Any], **columns: Any) -> list[float | None]:
@@ -80,21 +76,19 @@ def test_the_installed_trl_trains_with_the_reward(tmp_path: Path, gold_data: Pat
         return seen[-1]
 
     trainer = trl.GRPOTrainer(
-        model=model,
-        processing_class=tokenizer,
+        model=AutoModelForCausalLM.from_pretrained(folder),
+        processing_class=AutoTokenizer.from_pretrained(folder, padding_side="left"),
         reward_funcs=[watched],
-        train_dataset=datasets.Dataset(
-            datasets.table.InMemoryTable.from_pydict({"prompt": ["1+1="] * 4, "answer": ["2"] * 4}),
-            fingerprint="checker",  # given, so that datasets need not pickle the table
-        ),
+        train_dataset=datasets.Dataset.from_list([{"prompt": "1+1=", "answer": "2"}] * 4),
         args=trl.GRPOConfig(
             output_dir=str(tmp_path), max_steps=1, num_generations=2, use_cpu=True, bf16=False,
             per_device_train_batch_size=2, max_completion_length=4, report_to=[],
         ),
     )  # fmt: skip
     trainer.train()
-    assert seen
-    assert set(seen[0]) <= {0.0, 1.0}
+    (rewards,) = seen
+    assert len(rewards) == 2
+    assert set(rewards) <= {0.0, 1.0}
 
 
 def test_adora_check_prints_verdict_forms_and_reason(capsys: pytest.CaptureFixture[str]) -> None:
