@@ -145,7 +145,8 @@ def git_revision() -> str | None:
 def _without_free(recipe: dict[str, Any]) -> dict[str, Any]:
     """A recipe without the keys that may change on resume."""
     kept = {key: value for key, value in recipe.items() if key not in FREE_SECTIONS}
-    kept["rollout"] = {k: v for k, v in kept["rollout"].items() if k != "max_rows"}
+    for section, free in FREE_KEYS.items():
+        kept[section] = {k: v for k, v in kept[section].items() if k not in free}
     return kept
 
 

@@ -89,11 +89,13 @@ class Trainer:
                 num_minibatches=len(batch.facts_PG) // config.train.prompts_per_minibatch,
                 groups_per_microbatch=config.train.groups_per_microbatch,
                 pad=self.processor.pad_token_id,
+                max_tokens=config.train.max_tokens_per_microbatch,
+                batching=self.engine.batching,
             )
             with clock.phase("logprobs"):
                 minibatches = [
-                    [self.engine.add_logprobs(micro) for micro in minibatch]
-                    for minibatch in minibatches
+                    [self.engine.add_logprobs(micro, on_policy=index == 0) for micro in minibatch]
+                    for index, minibatch in enumerate(minibatches)
                 ]
             with clock.phase("update"):
                 updates = [self.engine.update(minibatch) for minibatch in minibatches]

@@ -62,7 +62,7 @@ def score(
         banned_token_ids=tiny.processor.banned_token_ids,
         **options,
     )
-    return scorer(batch, ids_BT, mask_BT, [used.index(row) for row in rows], ids_BT.shape[1])
+    return scorer(batch, ids_BT, mask_BT, [used.index(row) for row in rows], ids_BT.numel())
 
 
 def reference(
