@@ -25,6 +25,11 @@ from adora_mm.files import write_atomically
 
 FREE_SECTIONS = frozenset({"engine", "checkpoint", "checker", "logging"})
 """Sections of a recipe that say how to run and not what; they may change on resume."""
+FREE_KEYS = {
+    "rollout": frozenset({"max_rows"}),
+    "train": frozenset({"batching", "groups_per_microbatch", "max_tokens_per_microbatch"}),
+}
+"""The same for single keys."""
 PACKAGES = ("torch", "transformers", "deepspeed", "numpy", "pillow", "sympy")
 
 
