@@ -1,6 +1,7 @@
 """Run by the engine tests under torchrun: the same fixed batch, whatever the number of processes.
 
     engine_worker.py MODEL OUT STAGE [--load FOLDER] [--save FOLDER] [--updates N] [--kl COEF]
+        [--batching NAME] [--max-tokens N] [--checkpointing] [--recompute-old]
 
 Six groups of three completions: two prompts without an image, two with one, two with two images of
 other sizes, so that ranks differ in images and lengths. OUT gets weights and metrics of rank 0.
@@ -68,15 +69,26 @@ def main() -> None:
     parser.add_argument("--save", type=Path)
     parser.add_argument("--updates", type=int, default=2)
     parser.add_argument("--kl", type=float, default=0.1)
+    parser.add_argument("--batching", default="prefix")
+    parser.add_argument("--max-tokens", type=int)
+    parser.add_argument("--checkpointing", action="store_true")
+    parser.add_argument("--recompute-old", action="store_true")
     arguments = parser.parse_args()
 
     rank, world_size, device = distributed.start(threads=1)
     processor = Processor(arguments.model)
     engine = Engine(
         arguments.model,
-        policy=PolicyConfig(path=str(arguments.model)),
+        policy=PolicyConfig(
+            path=str(arguments.model), gradient_checkpointing=arguments.checkpointing
+        ),
         train=TrainConfig(
-            total_steps=1, learning_rate=1e-2, groups_per_microbatch=2, grad_clip=1.0
+            total_steps=1,
+            learning_rate=1e-2,
+            groups_per_microbatch=1 if world_size == 2 else 4,
+            max_tokens_per_microbatch=arguments.max_tokens,
+            batching=arguments.batching,
+            grad_clip=1.0,
         ),
         engine=EngineConfig(zero_stage=arguments.stage),
         loss=LossConfig(kl_coef=arguments.kl),
@@ -98,8 +110,12 @@ def main() -> None:
             num_minibatches=1,
             groups_per_microbatch=1 if world_size == 2 else 4,
             pad=processor.pad_token_id,
+            max_tokens=arguments.max_tokens,
+            batching=engine.batching,
         )
-        rows.append(engine.update([engine.add_logprobs(batch) for batch in minibatch]))
+        fresh = not arguments.recompute_old
+        scored = [engine.add_logprobs(batch, on_policy=fresh) for batch in minibatch]
+        rows.append(engine.update(scored) | {"microbatches": len(minibatch)})
     if arguments.save:
         save_checkpoint(arguments.save, engine, processor, {"step": len(rows)})
     weights = {name: weight.clone().contiguous() for name, weight in engine.named_weights()}
