@@ -2,17 +2,19 @@
 
 A rank's share is cut so that every optimizer step holds the same prompts whatever the number of
 ranks, and every rank has the same number of micro-batches (a collective call in one that is missing
-in another would hang).
+in another would hang). Within a step the dearest micro-batches come first on every rank, so that
+those that run side by side, and wait for each other, cost about the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from adora_mm import distributed
 from adora_mm.models import PromptBatch, collate_prompts
 from adora_mm.processor import Prompt
 from adora_mm.types import Completion
@@ -61,6 +63,8 @@ class MicroBatch:
     advantages_B: Tensor
     rollout_logprobs_BT: Tensor
     old_logprobs_BT: Tensor | None = None
+    """None when the policy has not changed since the rollouts: then they are those of the update
+    itself."""
     ref_logprobs_BT: Tensor | None = None
 
     @property
@@ -111,50 +115,161 @@ def rank_share(
     ]
 
 
-def split_groups(groups: Sequence[TrainGroup], num_minibatches: int) -> list[list[TrainGroup]]:
-    """A rank's groups by optimizer step."""
-    share = len(groups) // num_minibatches
-    return [list(groups[start : start + share]) for start in range(0, len(groups), share)]
+def prefix_tokens(groups: Sequence[TrainGroup]) -> int:
+    """Every prompt once, every response as long as it is."""
+    return sum(len(group.prompt.token_ids) + _response_tokens(group) for group in groups)
 
 
-def groups_to_score(
-    groups: Sequence[TrainGroup], *, most_with_signal: int, groups_per_microbatch: int
-) -> list[TrainGroup]:
-    """Those groups of a rank's minibatch that have a gradient, in their order.
+def packed_tokens(groups: Sequence[TrainGroup]) -> int:
+    return sum(
+        len(group.prompt.token_ids) * len(group.completions) + _response_tokens(group)
+        for group in groups
+    )
 
-    `most_with_signal` is the largest number of them on any rank. A rank with fewer keeps as many
-    groups without signal as its number of micro-batches needs to be that of all ranks, at least
-    one: an optimizer step is taken even when it moves by momentum alone.
+
+def padded_tokens(groups: Sequence[TrainGroup]) -> int:
+    rows = sum(len(group.completions) for group in groups)
+    prompt = max(len(group.prompt.token_ids) for group in groups)
+    response = max(len(c.token_ids) for group in groups for c in group.completions)
+    return rows * (prompt + response)
+
+
+TOKEN_COSTS: dict[str, Callable[[Sequence[TrainGroup]], int]] = {
+    "prefix": prefix_tokens,
+    "packed": packed_tokens,
+    "padded": padded_tokens,
+}
+"""Tokens that a forward pass over groups computes, by batching."""
+
+
+def split_minibatches(
+    groups: Sequence[TrainGroup],
+    *,
+    num_minibatches: int,
+    groups_per_microbatch: int,
+    pad: int,
+    max_tokens: int | None = None,
+    batching: str = "padded",
+    skip_without_signal: bool = False,
+) -> list[Minibatch]:
+    """Cut a rank's groups into its optimizer steps, and these into micro-batches; collective.
+
+    A micro-batch has at most `groups_per_microbatch` groups and `max_tokens` tokens, counted as
+    `batching` computes them; only a single rollout may have more. `skip_without_signal` leaves out
+    groups without a gradient, which is right when no term of the loss acts on every token.
     """
-    num_microbatches = max(1, -(-most_with_signal // groups_per_microbatch))
-    fewest = (num_microbatches - 1) * groups_per_microbatch + 1
-    missing = max(0, fewest - sum(group.has_signal for group in groups))
-    kept = []
-    for group in groups:
-        if group.has_signal or missing > 0:
-            kept.append(group)
-            missing -= not group.has_signal
-    return kept
+    share = len(groups) // num_minibatches
+    cost = TOKEN_COSTS[batching]
+    parts = [groups[start : start + share] for start in range(0, len(groups), share)]
+    plans = [
+        plan_microbatches(
+            groups_to_score(part) if skip_without_signal else part,
+            groups_per_microbatch=groups_per_microbatch,
+            max_tokens=max_tokens,
+            cost=cost,
+        )
+        for part in parts
+    ]
+    counts = [
+        max(lengths) for lengths in zip(*distributed.gather([len(p) for p in plans]), strict=True)
+    ]
+    return [
+        make_minibatch(part, even_out(plan, count, cost), pad)
+        for part, plan, count in zip(parts, plans, counts, strict=True)
+    ]
+
+
+def groups_to_score(groups: Sequence[TrainGroup]) -> Sequence[TrainGroup]:
+    """The groups with a gradient; one of the others where there is none.
+
+    An optimizer step is taken even when it moves by momentum alone, and needs a micro-batch.
+    """
+    return [group for group in groups if group.has_signal] or groups[:1]
 
 
 def make_minibatch(
-    groups: Sequence[TrainGroup],
-    *,
-    scored: Sequence[TrainGroup],
-    groups_per_microbatch: int,
-    pad: int,
+    groups: Sequence[TrainGroup], plan: Sequence[Sequence[TrainGroup]], pad: int
 ) -> Minibatch:
-    """A rank's part of an optimizer step: `scored`, cut into padded micro-batches."""
-    micro_batches = tuple(
-        collate_groups(scored[start : start + groups_per_microbatch], pad)
-        for start in range(0, len(scored), groups_per_microbatch)
-    )
-    minibatch = Minibatch(micro_batches=micro_batches)
+    """A rank's part of an optimizer step: the plan's micro-batches, and the counts of the rest."""
+    minibatch = Minibatch(micro_batches=tuple(collate_groups(part, pad) for part in plan))
     return replace(
         minibatch,
         skipped_tokens=sum(group.num_tokens for group in groups) - minibatch.scored_tokens,
         skipped_sequences=sum(group.num_sequences for group in groups) - minibatch.scored_sequences,
     )
+
+
+def plan_microbatches(
+    groups: Sequence[TrainGroup],
+    *,
+    groups_per_microbatch: int,
+    max_tokens: int | None,
+    cost: Callable[[Sequence[TrainGroup]], int],
+) -> list[list[TrainGroup]]:
+    """Groups of a minibatch, the dearest first, filled into micro-batches one after another."""
+
+    def fits(part: Sequence[TrainGroup]) -> bool:
+        return max_tokens is None or cost(part) <= max_tokens
+
+    pieces: list[TrainGroup] = []
+    waiting = list(reversed(groups))
+    while waiting:
+        group = waiting.pop()
+        if len(group.completions) == 1 or fits([group]):
+            pieces.append(group)
+        else:
+            waiting += reversed(_halves(group))
+    plan: list[list[TrainGroup]] = []
+    for piece in sorted(pieces, key=lambda piece: -cost([piece])):
+        if plan and len(plan[-1]) < groups_per_microbatch and fits([*plan[-1], piece]):
+            plan[-1].append(piece)
+        else:
+            plan.append([piece])
+    return plan
+
+
+def even_out(
+    plan: Sequence[list[TrainGroup]],
+    count: int,
+    cost: Callable[[Sequence[TrainGroup]], int],
+) -> list[list[TrainGroup]]:
+    """Make `count` micro-batches out of fewer by halving the dearest; the dearest come first.
+
+    When nothing is left to halve, the cheapest runs once more without counting in the loss.
+    """
+    parts = list(plan)
+    while len(parts) < count:
+        parts.sort(key=lambda part: (_num_rows(part) > 1, cost(part)))
+        part = parts.pop()
+        if len(part) > 1:
+            parts += [part[: len(part) // 2], part[len(part) // 2 :]]
+        elif _num_rows(part) > 1:
+            parts += [[half] for half in _halves(part[0])]
+        else:
+            parts += [part, [replace(part[0], counted=(False,))]]
+    return sorted(parts, key=lambda part: -cost(part))
+
+
+def _halves(group: TrainGroup) -> list[TrainGroup]:
+    """Two sub-groups with the same prompt."""
+    middle = len(group.completions) // 2
+    return [
+        replace(
+            group,
+            completions=group.completions[cut],
+            advantages=group.advantages[cut],
+            counted=group.counted[cut],
+        )
+        for cut in (slice(middle), slice(middle, None))
+    ]
+
+
+def _num_rows(groups: Sequence[TrainGroup]) -> int:
+    return sum(len(group.completions) for group in groups)
+
+
+def _response_tokens(group: TrainGroup) -> int:
+    return sum(len(completion.token_ids) for completion in group.completions)
 
 
 def collate_groups(groups: Sequence[TrainGroup], pad: int) -> MicroBatch:

@@ -24,7 +24,7 @@ from adora_mm.batching import MicroBatch, Minibatch
 from adora_mm.config import EngineConfig, LossConfig, PolicyConfig, TrainConfig
 from adora_mm.distributed import combine
 from adora_mm.losses import LossInputs, policy_loss
-from adora_mm.models import DTYPES, ResponseScorer, load_policy
+from adora_mm.models import DTYPES, ResponseScorer, choose_batching, load_policy
 
 
 class NonFiniteError(ArithmeticError):
@@ -82,13 +82,19 @@ class Engine:
         self.train_config = train
         self.zero_stage = engine.zero_stage
         self.device = device
-        self.max_response_tokens = max_response_tokens
+        self.max_tokens = _most_response_tokens(train, group_size, max_response_tokens)
         self.total_updates = total_updates
         self.updates = 0
-        self._scorer = partial(
-            ResponseScorer, temperature=temperature, banned_token_ids=tuple(banned_token_ids)
+        self.batching, self.batching_note = choose_batching(
+            model_path, train.batching, policy.attention
         )
-        model = load_policy(model_path, dtype=DTYPES[policy.dtype], attention=policy.attention)
+        self._scorer = partial(
+            ResponseScorer,
+            temperature=temperature,
+            banned_token_ids=tuple(banned_token_ids),
+            batching=self.batching,
+        )
+        model = self._load(model_path, policy)
         _prepare(model, policy)
         scorer = self._scorer(model)
         config = deepspeed_config(
@@ -109,13 +115,15 @@ class Engine:
         """The HF model inside; under ZeRO-3 its parameters are partitioned."""
         return self.deepspeed.module.model
 
-    def add_logprobs(self, minibatch: Minibatch) -> Minibatch:
-        """Fill in log-probs of the policy as it is now, and of the reference if there is one."""
+    def add_logprobs(self, minibatch: Minibatch, *, on_policy: bool = False) -> Minibatch:
+        """Fill in log-probs of the policy as it is now, and of the reference if there is one.
+
+        `on_policy` leaves the policy's out: the next update is the first on these rollouts, so it
+        computes the same numbers anyway and takes them from there.
+        """
         self.deepspeed.eval()
-        return replace(
-            minibatch,
-            micro_batches=tuple(self._with_logprobs(batch) for batch in minibatch.micro_batches),
-        )
+        scored = tuple(self._with_logprobs(b, on_policy) for b in minibatch.micro_batches)
+        return replace(minibatch, micro_batches=scored)
 
     def update(self, minibatch: Minibatch) -> dict[str, float]:
         """One optimizer step on this rank's part of a minibatch; metrics over all ranks.
@@ -161,10 +169,11 @@ class Engine:
             with deepspeed.zero.GatheredParameters([parameter], enabled=self.zero_stage == 3):
                 yield name, parameter.detach()
 
-    def _with_logprobs(self, batch: MicroBatch) -> MicroBatch:
+    def _with_logprobs(self, batch: MicroBatch, on_policy: bool) -> MicroBatch:
+        old = ref = None
         with torch.no_grad():
-            old, _ = self._score(self.deepspeed, batch)
-            ref = None
+            if not on_policy:
+                old, _ = self._score(self.deepspeed, batch)
             if self.reference is not None:
                 ref, _ = self._score(self.reference, batch)
         return replace(batch, old_logprobs_BT=old, ref_logprobs_BT=ref)
@@ -175,16 +184,16 @@ class Engine:
             response_ids_BT=batch.response_ids_BT.to(self.device),
             response_mask_BT=batch.response_mask_BT.to(self.device),
             prompt_of_row=batch.prompt_of_row,
-            max_response_tokens=self.max_response_tokens,
+            max_tokens=self.max_tokens,
         )
         return scored
 
     def _loss_inputs(self, batch: MicroBatch, counts: dict[str, float]) -> LossInputs:
-        assert batch.old_logprobs_BT is not None, "add_logprobs comes before update"
         logprobs_BT, entropy_BT = self._score(self.deepspeed, batch)
+        old_logprobs_BT = batch.old_logprobs_BT
         return LossInputs(
             logprobs_BT=logprobs_BT,
-            old_logprobs_BT=batch.old_logprobs_BT,
+            old_logprobs_BT=logprobs_BT.detach() if old_logprobs_BT is None else old_logprobs_BT,
             ref_logprobs_BT=batch.ref_logprobs_BT,
             rollout_logprobs_BT=batch.rollout_logprobs_BT.to(self.device),
             advantages_B=batch.advantages_B.to(self.device),
@@ -219,12 +228,19 @@ class Engine:
                 "of the last checkpoint if there is one"
             )
 
+    def _load(self, model_path: str | Path, policy: PolicyConfig) -> nn.Module:
+        return load_policy(
+            model_path,
+            dtype=DTYPES[policy.dtype],
+            attention=policy.attention,
+            batching=self.batching,
+        )
+
     def _load_reference(
         self, model_path: str | Path, policy: PolicyConfig, config: dict[str, Any]
     ) -> Any:
         """A frozen copy of the starting policy; partitioned like the policy under ZeRO-3."""
-        model = load_policy(model_path, dtype=DTYPES[policy.dtype], attention=policy.attention)
-        scorer = self._scorer(model).requires_grad_(False).eval()
+        scorer = self._scorer(self._load(model_path, policy)).requires_grad_(False).eval()
         if self.zero_stage != 3:
             return scorer.to(self.device)
         import deepspeed
@@ -244,6 +260,14 @@ def learning_rate(train: TrainConfig, update: int, *, total_updates: int) -> flo
     progress = min(1.0, (update - train.warmup_steps) / span)
     share = 0.5 * (1 + math.cos(math.pi * progress))
     return train.learning_rate * (train.min_lr_ratio + (1 - train.min_lr_ratio) * share)
+
+
+def _most_response_tokens(train: TrainConfig, group_size: int, max_response_tokens: int) -> int:
+    """Bound on the response tokens of any micro-batch of any rank."""
+    most = train.groups_per_microbatch * group_size * max_response_tokens
+    if train.max_tokens_per_microbatch is None:
+        return most
+    return min(most, max(train.max_tokens_per_microbatch, max_response_tokens))
 
 
 def _prepare(model: Any, policy: PolicyConfig) -> None:

@@ -79,7 +79,7 @@ def train(config: RunConfig, *, resume: bool, make_data: Callable[[], None]) -> 
         _on_first(lambda: check_disk(folder.path, _checkpoint_bytes(config, num_parameters)))
         checkpoint = _on_first(lambda: folder.open(config, resume=resume))
         if first:
-            _announce(config, setting, folder, console, world_size, num_parameters)
+            _announce(config, setting, folder, console, world_size, num_parameters, engine)
             recorder = Recorder(folder, config.logging, console, after_step=_kept(checkpoint))
         trainer = Trainer(
             config, setting.plan, folder, recorder, setting.problems, setting.processor,
@@ -146,11 +146,13 @@ def _announce(
     console: ConsoleLog,
     world_size: int,
     num_parameters: int,
+    engine: Engine,
 ) -> None:
     """Say what will happen, and write run.json."""
     problems = setting.problems
     console.say(f"{config.name}: {folder.path}")
     console.say(describe(setting.plan, config, num_parameters))
+    console.say(f"batching: {engine.batching_note}")
     for line in problems.dropped[:5]:
         console.say(f"dropped: {line}")
     if problems.dropped:
@@ -170,6 +172,7 @@ def _announce(
         dropped=len(problems.dropped),
         policy={"path": config.policy.path, "num_parameters": num_parameters},
         world_size=world_size,
+        batching=engine.batching,
         started=folder.info.get("started", time.strftime("%Y-%m-%dT%H:%M:%S%z")),
     )
 

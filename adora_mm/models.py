@@ -1,9 +1,15 @@
 """Policies: loading, inputs for prompts, and the scorer that turns responses into log-probs.
 
-Prompts are padded on the left and responses on the right, so that all responses of a batch start
-in the same column. The vision tower runs once per prompt, not once per rollout: its features are
-repeated over the group's rows. Positions come from the model's own `get_rope_index` for the prompt
-and continue one by one over the response.
+Batches come with prompts padded on the left and responses on the right. The scorer computes them in
+one of three forms, which give the same numbers:
+
+    prefix  one row without padding, every prompt once before all its responses (shared_prompts.py)
+    packed  one row without padding, the prompt again before each response
+    padded  the rows as they come, for models that the other two do not support
+
+The vision tower runs once per prompt in all of them; where a prompt is repeated, its features are.
+Positions come from the model's own `get_rope_index` for the prompt and continue one by one over the
+response.
 """
 
 from __future__ import annotations
@@ -19,6 +25,11 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageText
 
 from adora_mm.logprobs import token_logprobs
 from adora_mm.processor import Prompt
+from adora_mm.shared_prompts import (
+    attention_for_shared_rows,
+    shared_row,
+    why_not_shared,
+)
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 EMBEDDED_POLICY = Path(__file__).parent / "assets" / "tiny_qwen2_5_vl"
@@ -79,12 +90,44 @@ def is_vision_config(config: Any) -> bool:
 
 
 def load_policy(
-    path: str | Path, *, dtype: torch.dtype = torch.float32, attention: str = "sdpa"
+    path: str | Path,
+    *,
+    dtype: torch.dtype = torch.float32,
+    attention: str = "sdpa",
+    batching: str = "padded",
 ) -> nn.Module:
-    """Load a text or vision-language model in HF format through transformers' auto classes."""
+    """Load a text or vision-language model in HF format through transformers' auto classes.
+
+    With a `batching` of shared rows, the model can be called by a `ResponseScorer` of that batching
+    only: a call without its row raises.
+    """
     config = AutoConfig.from_pretrained(str(path))
     loader = AutoModelForImageTextToText if is_vision_config(config) else AutoModelForCausalLM
-    return loader.from_pretrained(str(path), dtype=dtype, attn_implementation=attention)
+    chosen: str | dict[str, str] = attention
+    if batching != "padded":
+        chosen = attention_for_shared_rows(config, attention)
+    return loader.from_pretrained(str(path), dtype=dtype, attn_implementation=chosen)
+
+
+def choose_batching(path: str | Path, wanted: str, attention: str) -> tuple[str, str]:
+    """The batching that `train.batching` means for a model, and a word on it for the console.
+
+    `auto` is prefix where the model supports it, else padded. Raises ValueError when `wanted` is a
+    form that it does not support.
+    """
+    if wanted == "padded":
+        return wanted, "padded rows"
+    reason = why_not_shared(AutoConfig.from_pretrained(str(path)), attention)
+    if reason is None:
+        batching = "prefix" if wanted == "auto" else wanted
+        notes = {
+            "prefix": "each prompt once for all its rollouts",
+            "packed": "rows without padding",
+        }
+        return batching, notes[batching]
+    if wanted == "auto":
+        return "padded", f"padded rows, since prompts cannot be shared: {reason}"
+    raise ValueError(f"train.batching={wanted} does not work here: {reason}; use padded")
 
 
 def image_features(model: Any, batch: PromptBatch) -> Any | None:
@@ -147,6 +190,7 @@ class ResponseScorer(nn.Module):
         temperature: float,
         banned_token_ids: Sequence[int],
         max_logit_rows: int = 4096,
+        batching: str = "padded",
     ) -> None:
         super().__init__()
         self.model: Any = model
@@ -154,6 +198,8 @@ class ResponseScorer(nn.Module):
         self.banned_token_ids = tuple(banned_token_ids)
         self.max_logit_rows = max_logit_rows
         """At most about this many rows of the vocabulary's logits are alive at once."""
+        self.batching = batching
+        """The one that the model was loaded for."""
         self.has_vision = is_vision_config(model.config)
 
     def forward(
@@ -162,48 +208,76 @@ class ResponseScorer(nn.Module):
         response_ids_BT: Tensor,
         response_mask_BT: Tensor,
         prompt_of_row: Sequence[int],
-        max_response_tokens: int,
+        max_tokens: int,
     ) -> tuple[Tensor, Tensor]:
         """Log-probs and entropies, [B, T] fp32 and zero on padding.
 
         `response_mask_BT` marks every real response token; `prompt_of_row[b]` says which prompt row
-        b answers. `max_response_tokens` is the recipe's limit, the same on every rank.
+        b answers. `max_tokens` is an upper bound on the response tokens of any batch of this step,
+        the same on every rank.
         """
-        rows = torch.tensor(prompt_of_row, device=response_ids_BT.device)
-        hidden_BTH, anchor = self._hidden(prompts, response_ids_BT, response_mask_BT, rows)
         valid = response_mask_BT.bool()
-        budget = len(prompt_of_row) * max_response_tokens
+        compute = self._padded_states if self.batching == "padded" else self._shared_states
+        hidden_NH, anchor = compute(prompts, response_ids_BT, valid, prompt_of_row)
         logprobs_N, entropy_N = token_logprobs(
             self.model.lm_head,
-            hidden_BTH[valid],
+            hidden_NH,
             response_ids_BT[valid],
             temperature=self.temperature,
             banned_token_ids=self.banned_token_ids,
-            num_chunks=-(-budget // self.max_logit_rows),
+            num_chunks=-(-max_tokens // self.max_logit_rows),
         )
         zeros = torch.zeros(response_ids_BT.shape, device=logprobs_N.device)
         logprobs_BT = zeros.masked_scatter(valid, logprobs_N + anchor)
         return logprobs_BT, zeros.masked_scatter(valid, entropy_N)
 
-    def _hidden(
-        self, prompts: PromptBatch, response_ids_BT: Tensor, mask_BT: Tensor, rows: Tensor
+    def _padded_states(
+        self, prompts: PromptBatch, ids_BT: Tensor, mask_BT: Tensor, prompt_of_row: Sequence[int]
     ) -> tuple[Tensor, Tensor]:
+        """The state that predicts each response token, [N, H], and `_features`' zero."""
+        rows = torch.tensor(prompt_of_row, device=ids_BT.device)
         positions = prompt_positions(self.model, prompts)
-        after = response_positions(positions, response_ids_BT.shape[1])
-        inputs: dict[str, Any] = {
-            "input_ids": torch.cat([prompts.ids_PT[rows], response_ids_BT], dim=1),
-            "attention_mask": torch.cat([prompts.mask_PT[rows], mask_BT.long()], dim=1),
-            "position_ids": torch.cat([positions, after], dim=-1)[..., rows, :],
-        }
-        anchor = torch.zeros((), device=response_ids_BT.device)
-        if self.has_vision:
-            features, anchor = self._features(prompts)
-            if features is not None:
-                repeated = repeat_features(features, prompts.images_per_prompt, rows.tolist())
-                inputs["mm_encoder_outputs"] = {"image": repeated}
-        states = self.model.model(**inputs, use_cache=False).last_hidden_state
+        after = response_positions(positions, ids_BT.shape[1])
+        images, anchor = self._images(prompts, prompt_of_row)
+        states = self.model.model(
+            input_ids=torch.cat([prompts.ids_PT[rows], ids_BT], dim=1),
+            attention_mask=torch.cat([prompts.mask_PT[rows], mask_BT.long()], dim=1),
+            position_ids=torch.cat([positions, after], dim=-1)[..., rows, :],
+            use_cache=False,
+            **images,
+        ).last_hidden_state
         first = prompts.ids_PT.shape[1] - 1
-        return states[:, first:-1], anchor
+        return states[:, first:-1][mask_BT], anchor
+
+    def _shared_states(
+        self, prompts: PromptBatch, ids_BT: Tensor, mask_BT: Tensor, prompt_of_row: Sequence[int]
+    ) -> tuple[Tensor, Tensor]:
+        """The same from one row in which every prompt stands once (or, packed, once a response)."""
+        row = shared_row(
+            prompts.mask_PT, mask_BT, prompt_of_row, repeat_prompts=self.batching == "packed"
+        )
+        rows = torch.tensor(prompt_of_row, device=ids_BT.device)
+        positions = prompt_positions(self.model, prompts)
+        after = response_positions(positions, ids_BT.shape[1])[..., rows, :]
+        images, anchor = self._images(prompts, [block.prompt for block in row.blocks])
+        states = self.model.model(
+            input_ids=row.gather(prompts.ids_PT, ids_BT)[None],
+            position_ids=row.gather(positions, after)[..., None, :],
+            shared_blocks=row.blocks,
+            use_cache=False,
+            **images,
+        ).last_hidden_state
+        return states[0, row.predictor_M], anchor
+
+    def _images(self, prompts: PromptBatch, order: Sequence[int]) -> tuple[dict[str, Any], Tensor]:
+        """The model's argument for the pictures of the prompts in `order`; `_features`' zero."""
+        if not self.has_vision:
+            return {}, torch.zeros((), device=prompts.ids_PT.device)
+        features, anchor = self._features(prompts)
+        if features is None:
+            return {}, anchor
+        repeated = repeat_features(features, prompts.images_per_prompt, order)
+        return {"mm_encoder_outputs": {"image": repeated}}, anchor
 
     def _features(self, prompts: PromptBatch) -> tuple[Any | None, Tensor]:
         """Image features, and a zero that ties the vision tower into the graph.

@@ -25,6 +25,11 @@ from adora_mm.files import write_atomically
 
 FREE_SECTIONS = frozenset({"engine", "checkpoint", "checker", "logging"})
 """Sections of a recipe that say how to run and not what; they may change on resume."""
+FREE_KEYS = {
+    "rollout": frozenset({"max_rows"}),
+    "train": frozenset({"batching", "groups_per_microbatch", "max_tokens_per_microbatch"}),
+}
+"""The same for single keys."""
 PACKAGES = ("torch", "transformers", "deepspeed", "numpy", "pillow", "sympy")
 
 
@@ -145,7 +150,8 @@ def git_revision() -> str | None:
 def _without_free(recipe: dict[str, Any]) -> dict[str, Any]:
     """A recipe without the keys that may change on resume."""
     kept = {key: value for key, value in recipe.items() if key not in FREE_SECTIONS}
-    kept["rollout"] = {k: v for k, v in kept["rollout"].items() if k != "max_rows"}
+    for section, free in FREE_KEYS.items():
+        kept[section] = {k: v for k, v in kept[section].items() if k not in free}
     return kept
 
 

@@ -13,13 +13,7 @@ import torch
 
 from adora_mm import distributed
 from adora_mm.advantages import AdvantageResult, compute_advantages
-from adora_mm.batching import (
-    Minibatch,
-    TrainGroup,
-    groups_to_score,
-    make_minibatch,
-    split_groups,
-)
+from adora_mm.batching import TrainGroup
 from adora_mm.collect import Collected
 from adora_mm.config import AdvantageConfig, LossConfig, RewardConfig
 from adora_mm.rewards import is_truncated, succeeded
@@ -102,36 +96,6 @@ def train_groups(
             ),
         )
         for index, prompt, group in zip(share, collected.prompts, collected.groups, strict=True)
-    ]
-
-
-def minibatches_of(
-    groups: Sequence[TrainGroup],
-    loss: LossConfig,
-    *,
-    num_minibatches: int,
-    groups_per_microbatch: int,
-    pad: int,
-) -> list[Minibatch]:
-    """This rank's part of every optimizer step, without the groups that have no gradient.
-
-    A group whose advantages are all zero moves nothing unless a term of the loss acts on every
-    token (KL or entropy); then all groups are kept.
-    """
-    parts = split_groups(groups, num_minibatches)
-    scored = parts
-    if loss.kl_coef == 0 and loss.entropy_coef == 0:
-        own = [sum(group.has_signal for group in part) for part in parts]
-        most = [max(counts) for counts in zip(*distributed.gather(own), strict=True)]
-        scored = [
-            groups_to_score(
-                part, most_with_signal=count, groups_per_microbatch=groups_per_microbatch
-            )
-            for part, count in zip(parts, most, strict=True)
-        ]
-    return [
-        make_minibatch(part, scored=kept, groups_per_microbatch=groups_per_microbatch, pad=pad)
-        for part, kept in zip(parts, scored, strict=True)
     ]
 
 

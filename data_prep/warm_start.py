@@ -246,5 +246,5 @@ def _loss(
         image_grid_thw=torch.tensor([[1, side, side]] * len(batch)),
         images_per_prompt=(1,) * len(batch),
     )
-    logprobs_BT, _ = scorer(prompts, response_BT, mask_BT, range(len(batch)), longest)
+    logprobs_BT, _ = scorer(prompts, response_BT, mask_BT, range(len(batch)), response_BT.numel())
     return -(logprobs_BT.sum(-1) / mask_BT.sum(-1)).mean()

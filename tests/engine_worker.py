@@ -1,7 +1,8 @@
 """Run by the engine tests under torchrun: the same fixed batch, whatever the number of processes.
 
     engine_worker.py MODEL OUT STAGE [--load FOLDER] [--save FOLDER] [--updates N] [--kl COEF]
-                     [--without-signal GROUP ...] [--keep-all]
+        [--batching NAME] [--max-tokens N] [--checkpointing] [--recompute-old]
+        [--without-signal GROUP ...] [--keep-all]
 
 Six groups of three completions: two prompts without an image, two with one, two with two images of
 other sizes, so that ranks differ in images and lengths. OUT gets weights and metrics of rank 0.
@@ -20,12 +21,11 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from adora_mm import distributed
-from adora_mm.batching import TrainGroup, rank_share
+from adora_mm.batching import TrainGroup, rank_share, split_minibatches
 from adora_mm.checkpoint import load_checkpoint, save_checkpoint
 from adora_mm.config import EngineConfig, LossConfig, PolicyConfig, TrainConfig
 from adora_mm.engine import Engine
 from adora_mm.processor import Processor
-from adora_mm.step import minibatches_of
 from adora_mm.types import Completion, Problem
 
 NUM_IMAGES = (0, 0, 1, 1, 2, 2)
@@ -73,6 +73,10 @@ def main() -> None:
     parser.add_argument("--kl", type=float, default=0.1)
     parser.add_argument("--without-signal", type=int, nargs="*", default=[])
     parser.add_argument("--keep-all", action="store_true")
+    parser.add_argument("--batching", default="prefix")
+    parser.add_argument("--max-tokens", type=int)
+    parser.add_argument("--checkpointing", action="store_true")
+    parser.add_argument("--recompute-old", action="store_true")
     arguments = parser.parse_args()
 
     rank, world_size, device = distributed.start(threads=1)
@@ -80,9 +84,16 @@ def main() -> None:
     loss = LossConfig(kl_coef=arguments.kl)
     engine = Engine(
         arguments.model,
-        policy=PolicyConfig(path=str(arguments.model)),
+        policy=PolicyConfig(
+            path=str(arguments.model), gradient_checkpointing=arguments.checkpointing
+        ),
         train=TrainConfig(
-            total_steps=1, learning_rate=1e-2, groups_per_microbatch=2, grad_clip=1.0
+            total_steps=1,
+            learning_rate=1e-2,
+            groups_per_microbatch=1 if world_size == 2 else 4,
+            max_tokens_per_microbatch=arguments.max_tokens,
+            batching=arguments.batching,
+            grad_clip=1.0,
         ),
         engine=EngineConfig(zero_stage=arguments.stage),
         loss=loss,
@@ -102,15 +113,18 @@ def main() -> None:
     share = rank_share(len(groups), len(groups), rank=rank, world_size=world_size)
     rows = []
     for _ in range(arguments.updates):
-        (minibatch,) = minibatches_of(
+        (minibatch,) = split_minibatches(
             [groups[index] for index in share],
-            # A KL term keeps every group in its micro-batch.
-            LossConfig(kl_coef=1.0) if arguments.keep_all else loss,
             num_minibatches=1,
             groups_per_microbatch=1 if world_size == 2 else 4,
             pad=processor.pad_token_id,
+            max_tokens=arguments.max_tokens,
+            batching=engine.batching,
+            skip_without_signal=not (loss.acts_on_every_token or arguments.keep_all),
         )
-        rows.append(engine.update(engine.add_logprobs(minibatch)))
+        fresh = not arguments.recompute_old
+        scored = engine.add_logprobs(minibatch, on_policy=fresh)
+        rows.append(engine.update(scored) | {"microbatches": len(scored.micro_batches)})
     if arguments.save:
         save_checkpoint(arguments.save, engine, processor, {"step": len(rows)})
     weights = {name: weight.clone().contiguous() for name, weight in engine.named_weights()}

@@ -79,9 +79,9 @@ class Tiny:
     def prompts(self) -> list[Prompt]:
         return [self.processor.encode_images(c.problem, c.images) for c in self.cases]
 
-    def load(self) -> Any:
+    def load(self, batching: str = "padded") -> Any:
         """A fresh model that a test may change."""
-        return load_policy(self.folder).eval()
+        return load_policy(self.folder, batching=batching).eval()
 
     def reference_inputs(self, case: Case) -> dict[str, Tensor]:
         """What transformers' own processor makes of one prompt."""

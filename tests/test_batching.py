@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from adora_mm.batching import (
-    Minibatch,
+    TOKEN_COSTS,
     TrainGroup,
     collate_groups,
+    even_out,
     groups_to_score,
-    make_minibatch,
+    plan_microbatches,
+    prefix_tokens,
     rank_share,
-    split_groups,
+    split_minibatches,
 )
 from adora_mm.processor import Prompt
 from adora_mm.types import Completion
@@ -57,63 +62,13 @@ def test_a_minibatch_must_divide_over_the_ranks() -> None:
 
 def test_groups_are_never_torn_apart() -> None:
     groups = [group(str(i), 3, (2, 4, 1)) for i in range(10)]
-    first, second = split_groups(groups, 2)
-    assert [g.prompt.problem_id for g in first + second] == [str(i) for i in range(10)]
-    minibatch = make_minibatch(first, scored=first, groups_per_microbatch=2, pad=PAD)
-    assert [len(b.prompt_of_row) // 3 for b in minibatch.micro_batches] == [2, 2, 1]
-    for batch in minibatch.micro_batches:
-        assert batch.prompt_of_row == tuple(i // 3 for i in range(len(batch.prompt_of_row)))
-
-
-def without_signal(given: TrainGroup) -> TrainGroup:
-    return replace(given, advantages=(0.0,) * len(given.advantages))
-
-
-def names(groups: list[TrainGroup]) -> str:
-    return "".join(g.prompt.problem_id for g in groups)
-
-
-@pytest.mark.parametrize(
-    ("most_with_signal", "kept"),
-    [(2, "bd"), (3, "abd"), (4, "abd"), (5, "abcde")],
-)
-def test_a_rank_scores_its_groups_with_signal_and_enough_for_equal_micro_batches(
-    most_with_signal: int, kept: str
-) -> None:
-    """Two groups per micro-batch: 3 or 4 groups elsewhere are two micro-batches here as well."""
-    groups = [
-        group(name, 3, (2, 1, 1)) if name in "bd" else without_signal(group(name, 3, (2, 1, 1)))
-        for name in "abcdef"
+    minibatches = split_minibatches(groups, num_minibatches=2, groups_per_microbatch=2, pad=PAD)
+    assert [[len(b.prompt_of_row) // 3 for b in m.micro_batches] for m in minibatches] == [
+        [2, 2, 1],
+        [2, 2, 1],
     ]
-    scored = groups_to_score(groups, most_with_signal=most_with_signal, groups_per_microbatch=2)
-    assert names(scored) == kept
-
-
-def test_one_group_is_scored_when_none_has_signal() -> None:
-    groups = [without_signal(group(name, 3, (2, 1))) for name in "abc"]
-    assert names(groups_to_score(groups, most_with_signal=0, groups_per_microbatch=2)) == "a"
-
-
-def test_a_group_whose_only_advantage_is_masked_has_no_signal() -> None:
-    masked = replace(group("a", 3, (2, 1)), advantages=(0.0, 1.0))
-    assert masked.counted == (True, False)
-    assert not masked.has_signal
-
-
-def test_left_out_groups_still_count_in_the_denominators() -> None:
-    groups = [group("a", 3, (4, 2, 1)), without_signal(group("b", 3, (5, 3, 2)))]
-    every = make_minibatch(groups, scored=groups, groups_per_microbatch=1, pad=PAD)
-    first = make_minibatch(groups, scored=groups[:1], groups_per_microbatch=1, pad=PAD)
-    assert (every.skipped_tokens, every.skipped_sequences) == (0, 0)
-    assert (first.skipped_tokens, first.skipped_sequences) == (8, 2)
-
-    def totals(minibatch: Minibatch) -> tuple[int, int]:
-        return (
-            minibatch.scored_tokens + minibatch.skipped_tokens,
-            minibatch.scored_sequences + minibatch.skipped_sequences,
-        )
-
-    assert totals(every) == totals(first) == (14, 4)
+    for batch in minibatches[0].micro_batches:
+        assert batch.prompt_of_row == tuple(i // 3 for i in range(len(batch.prompt_of_row)))
 
 
 def test_padding_is_left_of_prompts_and_right_of_responses() -> None:
@@ -130,3 +85,136 @@ def test_completions_that_do_not_count_are_seen_but_not_counted() -> None:
     assert batch.num_tokens == 1 + 2
     assert batch.num_sequences == 2
     assert batch.response_mask_BT.sum() == 8
+
+
+# ------------------------------------------------------------------ groups without signal
+
+
+def without_signal(given: TrainGroup) -> TrainGroup:
+    return replace(given, advantages=(0.0,) * len(given.advantages))
+
+
+def names(groups: Sequence[TrainGroup]) -> str:
+    return "".join(g.prompt.problem_id for g in groups)
+
+
+def test_only_groups_with_a_gradient_are_scored() -> None:
+    groups = [group(name, 3, (2, 1)) for name in "abcd"]
+    groups[1], groups[3] = without_signal(groups[1]), without_signal(groups[3])
+    assert names(groups_to_score(groups)) == "ac"
+
+
+def test_one_group_is_scored_when_none_has_a_gradient() -> None:
+    assert names(groups_to_score([without_signal(group(name, 3, (2, 1))) for name in "abc"])) == "a"
+
+
+def test_a_group_whose_only_advantage_is_masked_has_no_signal() -> None:
+    masked = replace(group("a", 3, (2, 1)), advantages=(0.0, 1.0))
+    assert masked.counted == (True, False)
+    assert not masked.has_signal
+
+
+@pytest.mark.parametrize("skip", [False, True])
+def test_groups_that_are_left_out_still_count_in_the_denominators(skip: bool) -> None:
+    groups = [group("a", 3, (4, 2, 1)), without_signal(group("b", 3, (5, 3, 2)))]
+    (minibatch,) = split_minibatches(
+        groups, num_minibatches=1, groups_per_microbatch=1, pad=PAD, skip_without_signal=skip
+    )
+    assert len(minibatch.micro_batches) == (1 if skip else 2)
+    assert (minibatch.skipped_tokens, minibatch.skipped_sequences) == ((8, 2) if skip else (0, 0))
+    assert minibatch.scored_tokens + minibatch.skipped_tokens == 14
+    assert minibatch.scored_sequences + minibatch.skipped_sequences == 4
+
+
+# -------------------------------------------------------------- budgets, and ranks in step
+
+
+def rows_of(part: list[TrainGroup]) -> list[tuple[str, tuple[int, ...]]]:
+    return [(g.prompt.problem_id, tuple(len(c.token_ids) for c in g.completions)) for g in part]
+
+
+@pytest.mark.parametrize(
+    ("batching", "tokens"),
+    [("prefix", 5 + 1 + 4 + 2 + 3 + 6), ("packed", 10 + 1 + 4 + 4 + 3 + 6), ("padded", 4 * 11)],
+)
+def test_tokens_are_counted_as_they_are_computed(batching: str, tokens: int) -> None:
+    groups = [group("a", 5, (1, 4)), group("b", 2, (3, 6))]
+    assert TOKEN_COSTS[batching](groups) == tokens
+
+
+def test_microbatches_keep_to_both_limits_and_the_dearest_come_first() -> None:
+    groups = [group(name, 2, (n,)) for name, n in zip("abcde", (1, 9, 3, 8, 1), strict=True)]
+    plan = plan_microbatches(groups, groups_per_microbatch=2, max_tokens=20, cost=prefix_tokens)
+    assert [rows_of(part) for part in plan] == [
+        [("b", (9,))],  # 11 tokens, 10 more would be over 20
+        [("d", (8,)), ("c", (3,))],
+        [("a", (1,)), ("e", (1,))],
+    ]
+
+
+def test_a_group_over_the_budget_is_cut_with_its_prompt_in_every_part() -> None:
+    groups = [group("a", 10, (4, 4, 4, 4))]
+    plan = plan_microbatches(groups, groups_per_microbatch=4, max_tokens=18, cost=prefix_tokens)
+    assert [rows_of(part) for part in plan] == [[("a", (4, 4))], [("a", (4, 4))]]
+    assert plan[1][0].counted == (True, False)
+    assert plan[1][0].advantages == (4.0, 4.0)
+
+
+def test_a_single_rollout_may_be_over_the_budget() -> None:
+    groups = [group("a", 10, (90, 2))]
+    plan = plan_microbatches(groups, groups_per_microbatch=4, max_tokens=20, cost=prefix_tokens)
+    assert [rows_of(part) for part in plan] == [[("a", (90,))], [("a", (2,))]]
+
+
+def test_ranks_with_fewer_microbatches_halve_the_dearest() -> None:
+    plan = [[group("a", 2, (9, 9, 9)), group("b", 2, (1,))], [group("c", 2, (3, 3))]]
+    assert [rows_of(part) for part in even_out(plan, 2, prefix_tokens)] == [
+        [("a", (9, 9, 9)), ("b", (1,))],
+        [("c", (3, 3))],
+    ]
+    assert [rows_of(part) for part in even_out(plan, 4, prefix_tokens)] == [
+        [("a", (9, 9))],
+        [("a", (9,))],
+        [("c", (3, 3))],
+        [("b", (1,))],
+    ]
+
+
+def test_what_cannot_be_halved_runs_again_without_counting() -> None:
+    parts = even_out([[group("a", 2, (9,))]], 3, prefix_tokens)
+    assert [rows_of(part) for part in parts] == [[("a", (9,))]] * 3
+    batches = [collate_groups(part, PAD) for part in parts]
+    assert sum(batch.num_tokens for batch in batches) == 0  # `group` ends with one uncounted
+    counting = even_out([[replace(group("a", 2, (9,)), counted=(True,))]], 3, prefix_tokens)
+    assert sum(collate_groups(part, PAD).num_tokens for part in counting) == 9
+
+
+@given(
+    lengths=st.lists(st.lists(st.integers(1, 30), min_size=1, max_size=5), min_size=1, max_size=6),
+    limit=st.integers(1, 3),
+    budget=st.integers(5, 120),
+    extra=st.integers(0, 4),
+    batching=st.sampled_from(sorted(TOKEN_COSTS)),
+)
+def test_every_rollout_counts_exactly_once(
+    lengths: list[list[int]], limit: int, budget: int, extra: int, batching: str
+) -> None:
+    cost = TOKEN_COSTS[batching]
+    groups = [group(str(i), 4 + i, tuple(row)) for i, row in enumerate(lengths)]
+    plan = plan_microbatches(groups, groups_per_microbatch=limit, max_tokens=budget, cost=cost)
+    for part in plan:
+        assert len(part) <= limit
+        assert cost(part) <= budget or [len(g.completions) for g in part] == [1]
+    parts = even_out(plan, len(plan) + extra, cost)
+    assert len(parts) == len(plan) + extra
+    seen = [
+        (piece.prompt.problem_id, len(completion.token_ids))
+        for part in parts
+        for piece in part
+        for completion, counts in zip(piece.completions, piece.counted, strict=True)
+        if counts
+    ]
+    expected = [
+        (g.prompt.problem_id, n) for g, row in zip(groups, lengths, strict=True) for n in row[:-1]
+    ]
+    assert sorted(seen) == sorted(expected)

@@ -1,6 +1,7 @@
 """`ResponseScorer` against one-by-one forward passes through transformers' own processors.
 
-Everything is fp32. Tolerances: 1e-5 for log-probs and entropies, 1e-4 of the norm for gradients.
+All three batchings. Everything is fp32. Tolerances: 1e-5 for log-probs and entropies, 1e-4 of the
+norm for gradients.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from adora_mm.models import (
 )
 
 TEMPERATURE = 0.7
+BATCHINGS = ("prefix", "packed", "padded")
 ROWS = (0, 1, 1, 2, 3, 2, 4, 0, 3)
 """Which prompt each row answers: groups of unequal size, not in order."""
 LENGTHS = (5, 9, 1, 7, 2, 12, 6, 3, 8)
@@ -60,9 +62,10 @@ def score(
         model,
         temperature=options.pop("temperature", TEMPERATURE),
         banned_token_ids=tiny.processor.banned_token_ids,
+        batching=options.pop("batching", "padded"),
         **options,
     )
-    return scorer(batch, ids_BT, mask_BT, [used.index(row) for row in rows], ids_BT.shape[1])
+    return scorer(batch, ids_BT, mask_BT, [used.index(row) for row in rows], ids_BT.numel())
 
 
 def reference(
@@ -77,12 +80,13 @@ def reference(
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("batching", BATCHINGS)
 @torch.no_grad()
-def test_scores_equal_one_by_one_forwards(tiny_model: TinyModels, kind: str) -> None:
+def test_scores_equal_one_by_one_forwards(tiny_model: TinyModels, kind: str, batching: str) -> None:
     tiny = tiny_model(kind)
     model = tiny.load()
     responses = responses_of(tiny)
-    logprobs_BT, entropy_BT = score(tiny, model, ROWS, responses)
+    logprobs_BT, entropy_BT = score(tiny, tiny.load(batching), ROWS, responses, batching=batching)
     assert logprobs_BT.dtype == entropy_BT.dtype == torch.float32
     for b, (row, response) in enumerate(zip(ROWS, responses, strict=True)):
         logprobs, entropy = reference(tiny, model, tiny.cases[row], response)
@@ -120,11 +124,16 @@ def test_the_comparison_would_notice_swapped_pictures(tiny_model: TinyModels, ki
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_gradients_equal_one_by_one_forwards(tiny_model: TinyModels, kind: str) -> None:
+@pytest.mark.parametrize("batching", BATCHINGS)
+def test_gradients_equal_one_by_one_forwards(
+    tiny_model: TinyModels, kind: str, batching: str
+) -> None:
     tiny = tiny_model(kind)
     responses = responses_of(tiny)
-    ours, theirs = tiny.load(), tiny.load()
-    logprobs_BT, entropy_BT = score(tiny, ours, ROWS, responses, max_logit_rows=16)
+    ours, theirs = tiny.load(batching), tiny.load()
+    logprobs_BT, entropy_BT = score(
+        tiny, ours, ROWS, responses, max_logit_rows=16, batching=batching
+    )
     weights_B = torch.linspace(-1.0, 2.0, len(ROWS))  # as advantages would
     ((logprobs_BT.sum(1) + 0.1 * entropy_BT.sum(1)) * weights_B).sum().backward()
     for row, response, weight in zip(ROWS, responses, weights_B, strict=True):
@@ -165,30 +174,34 @@ def test_chunked_logits_change_neither_values_nor_gradients(
 
 
 @pytest.mark.parametrize("kind", VISION_KINDS)
+@pytest.mark.parametrize("batching", BATCHINGS)
 @torch.no_grad()
-def test_the_vision_tower_sees_each_picture_once(tiny_model: TinyModels, kind: str) -> None:
+def test_the_vision_tower_sees_each_picture_once(
+    tiny_model: TinyModels, kind: str, batching: str
+) -> None:
     tiny = tiny_model(kind)
-    model = tiny.load()
+    model = tiny.load(batching)
     seen: list[int] = []
     model.model.visual.register_forward_hook(
         lambda _module, inputs, _output: seen.append(len(inputs[0]))
     )
-    score(tiny, model, ROWS, responses_of(tiny))
+    score(tiny, model, ROWS, responses_of(tiny), batching=batching)
     pixels = [p.pixel_values for p in tiny.prompts if p.pixel_values is not None]
     assert seen == [sum(len(patches) for patches in pixels)]
 
 
 @pytest.mark.parametrize("kind", VISION_KINDS)
+@pytest.mark.parametrize("batching", ["prefix", "padded"])
 def test_a_batch_without_pictures_gives_the_vision_tower_zero_gradients(
-    tiny_model: TinyModels, kind: str
+    tiny_model: TinyModels, kind: str, batching: str
 ) -> None:
     tiny = tiny_model(kind)
-    model = tiny.load()
+    model = tiny.load(batching)
     responses = [random_response(tiny, 4, 0), random_response(tiny, 6, 1)]
-    logprobs_BT, _ = score(tiny, model, (0, 4), responses)
+    logprobs_BT, _ = score(tiny, model, (0, 4), responses, batching=batching)
     logprobs_BT.sum().backward()
     for b, row in enumerate((0, 4)):
-        expected, _ = reference(tiny, model, tiny.cases[row], responses[b])
+        expected, _ = reference(tiny, tiny.load(), tiny.cases[row], responses[b])
         torch.testing.assert_close(logprobs_BT[b, : len(responses[b])], expected, atol=1e-5, rtol=0)
     missing = [name for name, p in model.named_parameters() if p.grad is None]
     assert missing == []
@@ -210,14 +223,17 @@ def test_a_mixed_batch_reaches_every_part_of_the_vision_tower(
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("batching", ["prefix", "padded"])
 @torch.no_grad()
-def test_a_row_scores_the_same_whatever_shares_its_batch(tiny_model: TinyModels, kind: str) -> None:
+def test_a_row_scores_the_same_whatever_shares_its_batch(
+    tiny_model: TinyModels, kind: str, batching: str
+) -> None:
     tiny = tiny_model(kind)
-    model = tiny.load()
+    model = tiny.load(batching)
     responses = responses_of(tiny)
-    together, _ = score(tiny, model, ROWS, responses)
+    together, _ = score(tiny, model, ROWS, responses, batching=batching)
     for b, row in enumerate(ROWS):
-        alone, _ = score(tiny, model, (row,), responses[b : b + 1])
+        alone, _ = score(tiny, model, (row,), responses[b : b + 1], batching=batching)
         torch.testing.assert_close(together[b, : alone.shape[1]], alone[0], atol=1e-5, rtol=0)
 
 
@@ -272,11 +288,14 @@ def test_prompts_are_padded_on_the_left(tiny_model: TinyModels) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("batching", ["prefix", "padded"])
 @torch.no_grad()
-def test_half_precision_scores_in_full_precision(tiny_model: TinyModels, kind: str) -> None:
+def test_half_precision_scores_in_full_precision(
+    tiny_model: TinyModels, kind: str, batching: str
+) -> None:
     tiny = tiny_model(kind)
-    model = load_policy(tiny.folder, dtype=torch.bfloat16).eval()
-    logprobs_BT, entropy_BT = score(tiny, model, ROWS, responses_of(tiny))
+    model = load_policy(tiny.folder, dtype=torch.bfloat16, batching=batching).eval()
+    logprobs_BT, entropy_BT = score(tiny, model, ROWS, responses_of(tiny), batching=batching)
     assert logprobs_BT.dtype == entropy_BT.dtype == torch.float32
     exact, _ = score(tiny, tiny.load(), ROWS, responses_of(tiny))
     assert (logprobs_BT - exact).abs().mean() < 0.1  # bf16 keeps 8 bits

@@ -267,7 +267,7 @@ def test_real_pictures_go_through_encode_and_the_scorer(
     )
     for start in range(0, 40, 8):
         batch = collate_prompts(prompts[start : start + 8], tiny.processor.pad_token_id)
-        logprobs, entropy = scorer(batch, response.expand(8, -1), torch.ones(8, 5), range(8), 5)
+        logprobs, entropy = scorer(batch, response.expand(8, -1), torch.ones(8, 5), range(8), 40)
         assert torch.isfinite(logprobs).all()
         assert (logprobs < 0).all()
         assert (entropy > 0).all()

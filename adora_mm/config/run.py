@@ -84,7 +84,14 @@ class TrainConfig(Section):
     prompts_per_minibatch: int = Field(default=32, ge=1)
     """Prompts per optimizer step, over all ranks; P / this = optimizer steps per rollout batch."""
     groups_per_microbatch: int = Field(default=4, ge=1)
-    """Whole groups per forward and backward on one rank."""
+    """Groups per forward and backward on one rank, at most."""
+    max_tokens_per_microbatch: int | None = Field(default=None, ge=1)
+    """Tokens per forward and backward, prompts included, as `batching` counts them. A single group
+    over it is cut into sub-groups, down to one rollout; None sets no limit."""
+    batching: Literal["auto", "prefix", "packed", "padded"] = "auto"
+    """How prompts and responses are computed; all give the same update. prefix: every prompt once,
+    before all its responses. packed: no padding, the prompt again before each response. padded:
+    rows of one length. auto: prefix where the model supports it, else padded."""
     learning_rate: float = Field(default=1e-6, gt=0)
     betas: tuple[float, float] = (0.9, 0.95)
     adam_eps: float = Field(default=1e-8, gt=0)

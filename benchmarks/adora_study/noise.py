@@ -119,7 +119,7 @@ def group_objective(scorer: ResponseScorer, group: TrainGroup, pad: int) -> Tens
         response_ids_BT=batch.response_ids_BT,
         response_mask_BT=batch.response_mask_BT,
         prompt_of_row=batch.prompt_of_row,
-        max_response_tokens=batch.response_ids_BT.shape[1],
+        max_tokens=batch.response_ids_BT.numel(),
     )
     tokens_B = batch.response_mask_BT.sum(dim=1)
     return (batch.advantages_B * logprobs_BT.sum(dim=1) / tokens_B).mean()

@@ -150,7 +150,7 @@ def test_recorded_log_probs_equal_the_scorers(
     )
     batch = collate_prompts(tiny.prompts, tiny.processor.pad_token_id)
     rows = [p for p, group in enumerate(groups) for _ in group]
-    logprobs_BT, _ = scorer(batch, ids_BT, mask_BT, rows, longest)
+    logprobs_BT, _ = scorer(batch, ids_BT, mask_BT, rows, mask_BT.numel())
     for completion, logprobs in zip(completions, logprobs_BT.tolist(), strict=True):
         assert len(completion.logprobs) == len(completion.token_ids)
         assert completion.logprobs == pytest.approx(logprobs[: len(completion.logprobs)], abs=1e-5)

@@ -86,6 +86,6 @@ def test_weights_can_be_updated_and_trained_on_after_generation(tiny_model: Tiny
     backend.generate(tiny.prompts, SAMPLING)
     scorer = ResponseScorer(backend.model, temperature=1.0, banned_token_ids=())
     batch = collate_prompts(tiny.prompts[:2], tiny.processor.pad_token_id)
-    logprobs, _ = scorer(batch, torch.tensor([[5, 6]] * 2), torch.ones(2, 2), (0, 1), 2)
+    logprobs, _ = scorer(batch, torch.tensor([[5, 6]] * 2), torch.ones(2, 2), (0, 1), 4)
     logprobs.sum().backward()
     assert all(weight.grad is not None for weight in backend.model.parameters())
