@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from adora_mm import distributed
 from adora_mm.models import PromptBatch, collate_prompts
 from adora_mm.processor import Prompt
 from adora_mm.types import Completion
@@ -29,6 +28,24 @@ class TrainGroup:
     advantages: tuple[float, ...]
     counted: tuple[bool, ...]
     """False: the completion takes no part in the loss (truncated, and the recipe masks those)."""
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens that count in the loss."""
+        pairs = zip(self.completions, self.counted, strict=True)
+        return sum(len(completion.token_ids) for completion, counted in pairs if counted)
+
+    @property
+    def num_sequences(self) -> int:
+        pairs = zip(self.completions, self.counted, strict=True)
+        return sum(bool(completion.token_ids) and counted for completion, counted in pairs)
+
+    @property
+    def has_signal(self) -> bool:
+        """Whether the policy loss has a gradient here: some counted completion is not at zero."""
+        return any(
+            a != 0 and counted for a, counted in zip(self.advantages, self.counted, strict=True)
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +75,25 @@ class MicroBatch:
         return int(self.loss_mask_BT.any(dim=1).sum())
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Minibatch:
+    """One rank's part of an optimizer step."""
+
+    micro_batches: tuple[MicroBatch, ...]
+    skipped_tokens: int = 0
+    """Tokens of the groups that were left out because they have no gradient. They count in the
+    loss's denominators all the same, so that leaving them out changes nothing."""
+    skipped_sequences: int = 0
+
+    @property
+    def scored_tokens(self) -> int:
+        return sum(batch.num_tokens for batch in self.micro_batches)
+
+    @property
+    def scored_sequences(self) -> int:
+        return sum(batch.num_sequences for batch in self.micro_batches)
+
+
 def rank_share(
     num_prompts: int, prompts_per_minibatch: int, *, rank: int, world_size: int
 ) -> list[int]:
@@ -76,6 +112,20 @@ def rank_share(
         for start in range(0, num_prompts, prompts_per_minibatch)
         for i in range(share)
     ]
+
+
+def split_groups(groups: Sequence[TrainGroup], num_minibatches: int) -> list[list[TrainGroup]]:
+    """A rank's groups by optimizer step."""
+    share = len(groups) // num_minibatches
+    return [list(groups[start : start + share]) for start in range(0, len(groups), share)]
+
+
+def groups_to_score(groups: Sequence[TrainGroup]) -> list[TrainGroup]:
+    """Those groups of a rank's minibatch that have a gradient, in their order; at least one.
+
+    An optimizer step is taken even when it moves by momentum alone.
+    """
+    return [group for group in groups if group.has_signal] or list(groups[:1])
 
 
 def prefix_tokens(groups: Sequence[TrainGroup]) -> int:
@@ -105,40 +155,6 @@ TOKEN_COSTS: dict[str, Callable[[Sequence[TrainGroup]], int]] = {
 """Tokens that a forward pass over groups computes, by batching."""
 
 
-def split_minibatches(
-    groups: Sequence[TrainGroup],
-    *,
-    num_minibatches: int,
-    groups_per_microbatch: int,
-    pad: int,
-    max_tokens: int | None = None,
-    batching: str = "padded",
-) -> list[list[MicroBatch]]:
-    """Cut a rank's groups into its optimizer steps, and these into micro-batches; collective.
-
-    A micro-batch has at most `groups_per_microbatch` groups and `max_tokens` tokens, counted as
-    `batching` computes them; only a single rollout may have more.
-    """
-    share = len(groups) // num_minibatches
-    cost = TOKEN_COSTS[batching]
-    plans = [
-        plan_microbatches(
-            groups[start : start + share],
-            groups_per_microbatch=groups_per_microbatch,
-            max_tokens=max_tokens,
-            cost=cost,
-        )
-        for start in range(0, len(groups), share)
-    ]
-    counts = [
-        max(lengths) for lengths in zip(*distributed.gather([len(p) for p in plans]), strict=True)
-    ]
-    return [
-        [collate_groups(part, pad) for part in even_out(plan, count, cost)]
-        for plan, count in zip(plans, counts, strict=True)
-    ]
-
-
 def plan_microbatches(
     groups: Sequence[TrainGroup],
     *,
@@ -146,7 +162,11 @@ def plan_microbatches(
     max_tokens: int | None,
     cost: Callable[[Sequence[TrainGroup]], int],
 ) -> list[list[TrainGroup]]:
-    """Groups of a minibatch, the dearest first, filled into micro-batches one after another."""
+    """Groups of a minibatch, the dearest first, filled into micro-batches one after another.
+
+    A micro-batch has at most `groups_per_microbatch` groups and `max_tokens` tokens, as `cost`
+    counts them: a group over that is halved until it fits. Only a single rollout may have more.
+    """
 
     def fits(part: Sequence[TrainGroup]) -> bool:
         return max_tokens is None or cost(part) <= max_tokens
@@ -188,6 +208,18 @@ def even_out(
         else:
             parts += [part, [replace(part[0], counted=(False,))]]
     return sorted(parts, key=lambda part: -cost(part))
+
+
+def make_minibatch(
+    groups: Sequence[TrainGroup], parts: Sequence[Sequence[TrainGroup]], pad: int
+) -> Minibatch:
+    """A rank's part of an optimizer step: of its `groups`, those in `parts` as micro-batches."""
+    minibatch = Minibatch(micro_batches=tuple(collate_groups(part, pad) for part in parts))
+    return replace(
+        minibatch,
+        skipped_tokens=sum(group.num_tokens for group in groups) - minibatch.scored_tokens,
+        skipped_sequences=sum(group.num_sequences for group in groups) - minibatch.scored_sequences,
+    )
 
 
 def _halves(group: TrainGroup) -> list[TrainGroup]:

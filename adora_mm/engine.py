@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from adora_mm.batching import MicroBatch
+from adora_mm.batching import MicroBatch, Minibatch
 from adora_mm.config import EngineConfig, LossConfig, PolicyConfig, TrainConfig
 from adora_mm.distributed import combine
 from adora_mm.losses import LossInputs, policy_loss
@@ -115,37 +115,40 @@ class Engine:
         """The HF model inside; under ZeRO-3 its parameters are partitioned."""
         return self.deepspeed.module.model
 
-    def add_logprobs(self, batch: MicroBatch, *, on_policy: bool = False) -> MicroBatch:
+    def add_logprobs(self, minibatch: Minibatch, *, on_policy: bool = False) -> Minibatch:
         """Fill in log-probs of the policy as it is now, and of the reference if there is one.
 
         `on_policy` leaves the policy's out: the next update is the first on these rollouts, so it
         computes the same numbers anyway and takes them from there.
         """
         self.deepspeed.eval()
-        old = ref = None
-        with torch.no_grad():
-            if not on_policy:
-                old, _ = self._score(self.deepspeed, batch)
-            if self.reference is not None:
-                ref, _ = self._score(self.reference, batch)
-        return replace(batch, old_logprobs_BT=old, ref_logprobs_BT=ref)
+        return replace(
+            minibatch,
+            micro_batches=tuple(
+                self._with_logprobs(batch, on_policy) for batch in minibatch.micro_batches
+            ),
+        )
 
-    def update(self, minibatch: Sequence[MicroBatch]) -> dict[str, float]:
-        """One optimizer step on this rank's micro-batches of a minibatch; metrics over all ranks.
+    def update(self, minibatch: Minibatch) -> dict[str, float]:
+        """One optimizer step on this rank's part of a minibatch; metrics over all ranks.
 
+        `optim/skipped_token_frac` is the share of tokens in groups that needed no scoring.
         Raises NonFiniteError on every rank when any loss or the gradient is not finite.
         """
+        scored = minibatch.scored_tokens
         counts = combine(
             {
-                "tokens": sum(batch.num_tokens for batch in minibatch),
-                "sequences": sum(batch.num_sequences for batch in minibatch),
+                "scored_tokens": scored,
+                "tokens": scored + minibatch.skipped_tokens,
+                "sequences": minibatch.scored_sequences + minibatch.skipped_sequences,
             }
         )
         self.deepspeed.train()
         rate = self._set_learning_rate()
         metrics: dict[str, float] = {}
-        for index, batch in enumerate(minibatch):
-            self.deepspeed.set_gradient_accumulation_boundary(index + 1 == len(minibatch))
+        last = len(minibatch.micro_batches) - 1
+        for index, batch in enumerate(minibatch.micro_batches):
+            self.deepspeed.set_gradient_accumulation_boundary(index == last)
             output = policy_loss(self._loss_inputs(batch, counts), self.loss_config)
             self.deepspeed.backward(output.loss * self.deepspeed.world_size)
             _accumulate(metrics, output.metrics)
@@ -155,7 +158,12 @@ class Engine:
         grad_norm = self._step()
         self._check_finite("gradient norm", grad_norm)
         self.updates += 1
-        return metrics | {"optim/grad_norm": grad_norm, "optim/lr": rate}
+        skipped = 1 - counts["scored_tokens"] / max(counts["tokens"], 1)
+        return metrics | {
+            "optim/grad_norm": grad_norm,
+            "optim/lr": rate,
+            "optim/skipped_token_frac": skipped,
+        }
 
     def named_weights(self) -> Iterator[tuple[str, Tensor]]:
         """Every parameter under its HF name, whole, one at a time (gathered under ZeRO-3)."""
@@ -164,6 +172,15 @@ class Engine:
         for name, parameter in self.model.named_parameters():
             with deepspeed.zero.GatheredParameters([parameter], enabled=self.zero_stage == 3):
                 yield name, parameter.detach()
+
+    def _with_logprobs(self, batch: MicroBatch, on_policy: bool) -> MicroBatch:
+        old = ref = None
+        with torch.no_grad():
+            if not on_policy:
+                old, _ = self._score(self.deepspeed, batch)
+            if self.reference is not None:
+                ref, _ = self._score(self.reference, batch)
+        return replace(batch, old_logprobs_BT=old, ref_logprobs_BT=ref)
 
     def _score(self, module: Any, batch: MicroBatch) -> tuple[Tensor, Tensor]:
         scored: tuple[Tensor, Tensor] = module(
@@ -188,6 +205,7 @@ class Engine:
             entropy_BT=entropy_BT,
             num_tokens=counts["tokens"],
             num_sequences=counts["sequences"],
+            scored_tokens=counts["scored_tokens"],
         )
 
     def _set_learning_rate(self) -> float:

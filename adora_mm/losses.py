@@ -49,6 +49,9 @@ class LossInputs:
     """True entries of mask_BT over all micro-batches and ranks of this optimizer step."""
     num_sequences: float
     """Sequences with at least one such token, counted likewise."""
+    scored_tokens: float
+    """Those of `num_tokens` in groups that are scored at all: what metrics are means over. Groups
+    without a gradient are left out of micro-batches, but not out of the loss's denominators."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,9 +201,9 @@ def policy_loss(inputs: LossInputs, config: LossConfig) -> LossOutput:
             loss = loss + config.kl_coef * kl
     if inputs.entropy_BT is not None:
         entropy = aggregate(inputs.entropy_BT, inputs, config)
-        metrics["loss/entropy"] = entropy.detach()
         if config.entropy_coef > 0:
             loss = loss - config.entropy_coef * entropy
+        metrics["loss/entropy"] = _token_share(inputs.entropy_BT.detach(), inputs)
     return LossOutput(loss=loss, metrics=metrics)
 
 
@@ -228,7 +231,7 @@ def _log_ratio(a_BT: Tensor, b_BT: Tensor, mask_BT: Tensor, config: LossConfig) 
 
 def _token_share(values_BT: Tensor, inputs: LossInputs) -> Tensor:
     total = torch.where(inputs.mask_BT, values_BT.to(inputs.logprobs_BT.dtype), 0.0).sum()
-    return total / max(inputs.num_tokens, 1.0)
+    return total / max(inputs.scored_tokens, 1.0)
 
 
 def _token_advantages(inputs: LossInputs, config: LossConfig) -> Tensor:

@@ -2,6 +2,7 @@
 
     engine_worker.py MODEL OUT STAGE [--load FOLDER] [--save FOLDER] [--updates N] [--kl COEF]
         [--batching NAME] [--max-tokens N] [--checkpointing] [--recompute-old]
+        [--without-signal GROUP ...] [--keep-all]
 
 Six groups of three completions: two prompts without an image, two with one, two with two images of
 other sizes, so that ranks differ in images and lengths. OUT gets weights and metrics of rank 0.
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -19,11 +21,12 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from adora_mm import distributed
-from adora_mm.batching import TrainGroup, rank_share, split_minibatches
+from adora_mm.batching import TrainGroup, rank_share
 from adora_mm.checkpoint import load_checkpoint, save_checkpoint
 from adora_mm.config import EngineConfig, LossConfig, PolicyConfig, TrainConfig
 from adora_mm.engine import Engine
 from adora_mm.processor import Processor
+from adora_mm.step import minibatches_of
 from adora_mm.types import Completion, Problem
 
 NUM_IMAGES = (0, 0, 1, 1, 2, 2)
@@ -73,10 +76,13 @@ def main() -> None:
     parser.add_argument("--max-tokens", type=int)
     parser.add_argument("--checkpointing", action="store_true")
     parser.add_argument("--recompute-old", action="store_true")
+    parser.add_argument("--without-signal", type=int, nargs="*", default=[])
+    parser.add_argument("--keep-all", action="store_true")
     arguments = parser.parse_args()
 
     rank, world_size, device = distributed.start(threads=1)
     processor = Processor(arguments.model)
+    loss = LossConfig(kl_coef=arguments.kl)
     engine = Engine(
         arguments.model,
         policy=PolicyConfig(
@@ -91,7 +97,7 @@ def main() -> None:
             grad_clip=1.0,
         ),
         engine=EngineConfig(zero_stage=arguments.stage),
-        loss=LossConfig(kl_coef=arguments.kl),
+        loss=loss,
         temperature=1.0,
         banned_token_ids=processor.banned_token_ids,
         max_response_tokens=16,
@@ -101,21 +107,24 @@ def main() -> None:
     )
     if arguments.load:
         load_checkpoint(arguments.load, engine)
-    groups = fixed_groups(processor)
+    groups = [
+        replace(group, advantages=(0.0,) * GROUP_SIZE) if i in arguments.without_signal else group
+        for i, group in enumerate(fixed_groups(processor))
+    ]
     share = rank_share(len(groups), len(groups), rank=rank, world_size=world_size)
     rows = []
     for _ in range(arguments.updates):
-        (minibatch,) = split_minibatches(
+        (minibatch,) = minibatches_of(
             [groups[index] for index in share],
+            # A KL term keeps every group in its micro-batch.
+            LossConfig(kl_coef=1.0) if arguments.keep_all else loss,
+            engine.train_config,
             num_minibatches=1,
-            groups_per_microbatch=1 if world_size == 2 else 4,
-            pad=processor.pad_token_id,
-            max_tokens=arguments.max_tokens,
             batching=engine.batching,
+            pad=processor.pad_token_id,
         )
-        fresh = not arguments.recompute_old
-        scored = [engine.add_logprobs(batch, on_policy=fresh) for batch in minibatch]
-        rows.append(engine.update(scored) | {"microbatches": len(minibatch)})
+        scored = engine.add_logprobs(minibatch, on_policy=not arguments.recompute_old)
+        rows.append(engine.update(scored) | {"microbatches": len(minibatch.micro_batches)})
     if arguments.save:
         save_checkpoint(arguments.save, engine, processor, {"step": len(rows)})
     weights = {name: weight.clone().contiguous() for name, weight in engine.named_weights()}

@@ -99,6 +99,27 @@ def test_two_processes_make_the_update_of_one(
             assert two[name] == pytest.approx(one[name], rel=2e-3, abs=2e-5), name
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("processes", "stage", "without_signal"),
+    [(1, 0, (0, 2, 3)), (2, 2, (1, 3, 4, 5)), (2, 3, (0, 3, 4, 5)), (1, 0, (0, 1, 2, 3, 4, 5))],
+)
+def test_leaving_out_groups_without_signal_changes_nothing(
+    model: Path, processes: int, stage: int, without_signal: tuple[int, ...]
+) -> None:
+    """Also when one rank, or every rank, has nothing else."""
+    name = f"{processes}-{stage}-{len(without_signal)}-signal"
+    arguments = ["--kl", 0, "--without-signal", *without_signal]
+    skipping, keeping = (model.parent / f"{how}-{name}.safetensors" for how in ("skip", "keep"))
+    run_worker(processes, model, skipping, stage, *arguments)
+    run_worker(processes, model, keeping, stage, *arguments, "--keep-all")
+    assert largest_difference(skipping, keeping) < TOLERANCE
+    for skip, keep in zip(metrics(skipping), metrics(keeping), strict=True):
+        assert keep["optim/skipped_token_frac"] == 0 < skip["optim/skipped_token_frac"] < 1
+        for key in ("loss/policy", "loss/total", "optim/grad_norm"):
+            assert skip[key] == pytest.approx(keep[key], rel=1e-4, abs=1e-7), key
+
+
 def test_an_update_moves_the_weights(model: Path, one_process: Path) -> None:
     start = dict(load_policy(model).named_parameters())
     moved = load_file(one_process)

@@ -51,6 +51,7 @@ def random_inputs(seed: int = 0, rows: int = 6, tokens: int = 9, drift: float = 
         mask_BT=mask,
         entropy_BT=noise(1.0).abs().requires_grad_(),
         num_tokens=float(mask.sum()),
+        scored_tokens=float(mask.sum()),
         num_sequences=float(rows),
     )
 
@@ -192,6 +193,7 @@ def test_gspo_clips_whole_sequences() -> None:
         advantages_B=torch.ones(2).double(),
         mask_BT=torch.ones(2, 3).bool(),
         num_tokens=6.0,
+        scored_tokens=6.0,
         num_sequences=2.0,
     )
     output = policy_loss(inputs, LossConfig(policy_loss="gspo", clip_low=0.05, clip_high=0.05))
@@ -213,6 +215,7 @@ def single_token_rows(ratios: list[float], advantages: list[float]) -> LossInput
         mask_BT=torch.ones(rows, 1).bool(),
         entropy_BT=None,
         num_tokens=float(rows),
+        scored_tokens=float(rows),
         num_sequences=float(rows),
     )
 
@@ -246,7 +249,8 @@ def test_kl_and_entropy_terms_agree_with_a_naive_loop(name: str, aggregation: st
     assert output.loss.item() == pytest.approx(policy + 0.3 * kl - 0.2 * entropy)
     assert output.metrics["loss/policy"].item() == pytest.approx(policy)
     assert output.metrics["loss/kl"].item() == pytest.approx(kl)
-    assert output.metrics["loss/entropy"].item() == pytest.approx(entropy)
+    per_token = [value for row in entropy_rows for value in row]
+    assert output.metrics["loss/entropy"].item() == pytest.approx(sum(per_token) / len(per_token))
 
 
 def test_kl_estimators_are_zero_for_equal_policies_and_k3_is_never_negative() -> None:
@@ -333,6 +337,7 @@ def test_sequence_masking_drops_sequences_whose_ratio_leaves_the_band() -> None:
         mask_BT=torch.ones(3, 2).bool(),
         entropy_BT=None,
         num_tokens=6.0,
+        scored_tokens=6.0,
         num_sequences=3.0,
     )
     output = policy_loss(inputs, LossConfig(mismatch="sequence_mask", mismatch_cap=2.0))
@@ -462,6 +467,7 @@ def test_extreme_log_ratios_stay_finite_in_float32(name: str, estimator: str, ga
         mask_BT=torch.ones(2, 3).bool(),
         entropy_BT=None,
         num_tokens=6.0,
+        scored_tokens=6.0,
         num_sequences=2.0,
     )
     config = loss_config(policy_loss=name, kl_coef=0.1, kl_estimator=estimator)

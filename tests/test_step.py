@@ -68,6 +68,7 @@ def test_metrics_are_means_over_all_rollouts() -> None:
     assert metrics["reward/format"] == pytest.approx(5 * 0.1 / 8)
     assert metrics["rollout/length_mean"] == pytest.approx(1400 / 8)
     assert metrics["rollout/length_max"] == 300
+    assert metrics["rollout/entropy"] == 1.0  # every token above was sampled at a log-prob of -1
     assert metrics["rollout/unparsed_frac"] == 1 / 8
 
 
