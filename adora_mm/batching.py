@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from adora_mm import distributed
 from adora_mm.models import PromptBatch, collate_prompts
 from adora_mm.processor import Prompt
 from adora_mm.types import Completion
@@ -115,6 +114,20 @@ def rank_share(
     ]
 
 
+def split_groups(groups: Sequence[TrainGroup], num_minibatches: int) -> list[list[TrainGroup]]:
+    """A rank's groups by optimizer step."""
+    share = len(groups) // num_minibatches
+    return [list(groups[start : start + share]) for start in range(0, len(groups), share)]
+
+
+def groups_to_score(groups: Sequence[TrainGroup]) -> list[TrainGroup]:
+    """Those groups of a rank's minibatch that have a gradient, in their order; at least one.
+
+    An optimizer step is taken even when it moves by momentum alone.
+    """
+    return [group for group in groups if group.has_signal] or list(groups[:1])
+
+
 def prefix_tokens(groups: Sequence[TrainGroup]) -> int:
     """Every prompt once, every response as long as it is."""
     return sum(len(group.prompt.token_ids) + _response_tokens(group) for group in groups)
@@ -142,63 +155,6 @@ TOKEN_COSTS: dict[str, Callable[[Sequence[TrainGroup]], int]] = {
 """Tokens that a forward pass over groups computes, by batching."""
 
 
-def split_minibatches(
-    groups: Sequence[TrainGroup],
-    *,
-    num_minibatches: int,
-    groups_per_microbatch: int,
-    pad: int,
-    max_tokens: int | None = None,
-    batching: str = "padded",
-    skip_without_signal: bool = False,
-) -> list[Minibatch]:
-    """Cut a rank's groups into its optimizer steps, and these into micro-batches; collective.
-
-    A micro-batch has at most `groups_per_microbatch` groups and `max_tokens` tokens, counted as
-    `batching` computes them; only a single rollout may have more. `skip_without_signal` leaves out
-    groups without a gradient, which is right when no term of the loss acts on every token.
-    """
-    share = len(groups) // num_minibatches
-    cost = TOKEN_COSTS[batching]
-    parts = [groups[start : start + share] for start in range(0, len(groups), share)]
-    plans = [
-        plan_microbatches(
-            groups_to_score(part) if skip_without_signal else part,
-            groups_per_microbatch=groups_per_microbatch,
-            max_tokens=max_tokens,
-            cost=cost,
-        )
-        for part in parts
-    ]
-    counts = [
-        max(lengths) for lengths in zip(*distributed.gather([len(p) for p in plans]), strict=True)
-    ]
-    return [
-        make_minibatch(part, even_out(plan, count, cost), pad)
-        for part, plan, count in zip(parts, plans, counts, strict=True)
-    ]
-
-
-def groups_to_score(groups: Sequence[TrainGroup]) -> Sequence[TrainGroup]:
-    """The groups with a gradient; one of the others where there is none.
-
-    An optimizer step is taken even when it moves by momentum alone, and needs a micro-batch.
-    """
-    return [group for group in groups if group.has_signal] or groups[:1]
-
-
-def make_minibatch(
-    groups: Sequence[TrainGroup], plan: Sequence[Sequence[TrainGroup]], pad: int
-) -> Minibatch:
-    """A rank's part of an optimizer step: the plan's micro-batches, and the counts of the rest."""
-    minibatch = Minibatch(micro_batches=tuple(collate_groups(part, pad) for part in plan))
-    return replace(
-        minibatch,
-        skipped_tokens=sum(group.num_tokens for group in groups) - minibatch.scored_tokens,
-        skipped_sequences=sum(group.num_sequences for group in groups) - minibatch.scored_sequences,
-    )
-
-
 def plan_microbatches(
     groups: Sequence[TrainGroup],
     *,
@@ -206,7 +162,11 @@ def plan_microbatches(
     max_tokens: int | None,
     cost: Callable[[Sequence[TrainGroup]], int],
 ) -> list[list[TrainGroup]]:
-    """Groups of a minibatch, the dearest first, filled into micro-batches one after another."""
+    """Groups of a minibatch, the dearest first, filled into micro-batches one after another.
+
+    A micro-batch has at most `groups_per_microbatch` groups and `max_tokens` tokens, as `cost`
+    counts them: a group over that is halved until it fits. Only a single rollout may have more.
+    """
 
     def fits(part: Sequence[TrainGroup]) -> bool:
         return max_tokens is None or cost(part) <= max_tokens
@@ -248,6 +208,18 @@ def even_out(
         else:
             parts += [part, [replace(part[0], counted=(False,))]]
     return sorted(parts, key=lambda part: -cost(part))
+
+
+def make_minibatch(
+    groups: Sequence[TrainGroup], parts: Sequence[Sequence[TrainGroup]], pad: int
+) -> Minibatch:
+    """A rank's part of an optimizer step: of its `groups`, those in `parts` as micro-batches."""
+    minibatch = Minibatch(micro_batches=tuple(collate_groups(part, pad) for part in parts))
+    return replace(
+        minibatch,
+        skipped_tokens=sum(group.num_tokens for group in groups) - minibatch.scored_tokens,
+        skipped_sequences=sum(group.num_sequences for group in groups) - minibatch.scored_sequences,
+    )
 
 
 def _halves(group: TrainGroup) -> list[TrainGroup]:

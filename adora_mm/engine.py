@@ -122,8 +122,12 @@ class Engine:
         computes the same numbers anyway and takes them from there.
         """
         self.deepspeed.eval()
-        scored = tuple(self._with_logprobs(b, on_policy) for b in minibatch.micro_batches)
-        return replace(minibatch, micro_batches=scored)
+        return replace(
+            minibatch,
+            micro_batches=tuple(
+                self._with_logprobs(batch, on_policy) for batch in minibatch.micro_batches
+            ),
+        )
 
     def update(self, minibatch: Minibatch) -> dict[str, float]:
         """One optimizer step on this rank's part of a minibatch; metrics over all ranks.

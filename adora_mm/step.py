@@ -13,9 +13,18 @@ import torch
 
 from adora_mm import distributed
 from adora_mm.advantages import AdvantageResult, compute_advantages
-from adora_mm.batching import TrainGroup
+from adora_mm.batching import (
+    TOKEN_COSTS,
+    Minibatch,
+    TrainGroup,
+    even_out,
+    groups_to_score,
+    make_minibatch,
+    plan_microbatches,
+    split_groups,
+)
 from adora_mm.collect import Collected
-from adora_mm.config import AdvantageConfig, LossConfig, RewardConfig
+from adora_mm.config import AdvantageConfig, LossConfig, RewardConfig, TrainConfig
 from adora_mm.rewards import is_truncated, succeeded
 from adora_mm.types import RolloutGroup
 
@@ -96,6 +105,43 @@ def train_groups(
             ),
         )
         for index, prompt, group in zip(share, collected.prompts, collected.groups, strict=True)
+    ]
+
+
+def minibatches_of(
+    groups: Sequence[TrainGroup],
+    loss: LossConfig,
+    train: TrainConfig,
+    *,
+    num_minibatches: int,
+    batching: str,
+    pad: int,
+) -> list[Minibatch]:
+    """This rank's part of every optimizer step, without the groups that have no gradient.
+
+    A group whose advantages are all zero moves nothing unless a term of the loss acts on every
+    token (KL or entropy); then all groups are kept. `batching` is the one in force, which says what
+    a micro-batch costs. Collective: all ranks get the same number of micro-batches.
+    """
+    parts = split_groups(groups, num_minibatches)
+    scored = parts
+    if loss.kl_coef == 0 and loss.entropy_coef == 0:
+        scored = [groups_to_score(part) for part in parts]
+    cost = TOKEN_COSTS[batching]
+    plans = [
+        plan_microbatches(
+            part,
+            groups_per_microbatch=train.groups_per_microbatch,
+            max_tokens=train.max_tokens_per_microbatch,
+            cost=cost,
+        )
+        for part in scored
+    ]
+    own = [len(plan) for plan in plans]
+    counts = [max(lengths) for lengths in zip(*distributed.gather(own), strict=True)]
+    return [
+        make_minibatch(part, even_out(plan, count, cost), pad)
+        for part, plan, count in zip(parts, plans, counts, strict=True)
     ]
 
 

@@ -12,7 +12,6 @@ from typing import Any
 
 from adora_mm import distributed
 from adora_mm.advantages import record_moves
-from adora_mm.batching import split_minibatches
 from adora_mm.checkpoint import (
     checkpoint_path,
     load_checkpoint,
@@ -29,7 +28,7 @@ from adora_mm.processor import Processor
 from adora_mm.recorder import Recorder
 from adora_mm.rollout import RolloutBackend, Sampling
 from adora_mm.run_folder import RunFolder
-from adora_mm.step import advantages_of, rollout_metrics, train_groups
+from adora_mm.step import advantages_of, minibatches_of, rollout_metrics, train_groups
 from adora_mm.training_data import RunProblems
 from adora_mm.types import Problem
 from adora_mm.validation import evaluate
@@ -84,14 +83,13 @@ class Trainer:
             clock.add(rollout=batch.collected.rollout_s, reward=batch.collected.reward_s)
 
             result = advantages_of(batch.facts_PG, config.advantage, step=step, seed=config.seed)
-            minibatches = split_minibatches(
+            minibatches = minibatches_of(
                 train_groups(batch.collected, batch.share, result, config.loss),
+                config.loss,
+                config.train,
                 num_minibatches=len(batch.facts_PG) // config.train.prompts_per_minibatch,
-                groups_per_microbatch=config.train.groups_per_microbatch,
-                pad=self.processor.pad_token_id,
-                max_tokens=config.train.max_tokens_per_microbatch,
                 batching=self.engine.batching,
-                skip_without_signal=not config.loss.acts_on_every_token,
+                pad=self.processor.pad_token_id,
             )
             with clock.phase("logprobs"):
                 minibatches = [

@@ -208,6 +208,7 @@ class Bench:
                 mask_BT=batch.loss_mask_BT,
                 entropy_BT=entropy_BT.detach(),
                 num_tokens=batch.num_tokens,
+                scored_tokens=batch.num_tokens,
                 num_sequences=batch.num_sequences,
             )
             policy_loss(inputs, LossConfig()).loss.backward()

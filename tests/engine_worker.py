@@ -21,11 +21,12 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from adora_mm import distributed
-from adora_mm.batching import TrainGroup, rank_share, split_minibatches
+from adora_mm.batching import TrainGroup, rank_share
 from adora_mm.checkpoint import load_checkpoint, save_checkpoint
 from adora_mm.config import EngineConfig, LossConfig, PolicyConfig, TrainConfig
 from adora_mm.engine import Engine
 from adora_mm.processor import Processor
+from adora_mm.step import minibatches_of
 from adora_mm.types import Completion, Problem
 
 NUM_IMAGES = (0, 0, 1, 1, 2, 2)
@@ -77,6 +78,8 @@ def main() -> None:
     parser.add_argument("--max-tokens", type=int)
     parser.add_argument("--checkpointing", action="store_true")
     parser.add_argument("--recompute-old", action="store_true")
+    parser.add_argument("--without-signal", type=int, nargs="*", default=[])
+    parser.add_argument("--keep-all", action="store_true")
     arguments = parser.parse_args()
 
     rank, world_size, device = distributed.start(threads=1)
@@ -113,18 +116,17 @@ def main() -> None:
     share = rank_share(len(groups), len(groups), rank=rank, world_size=world_size)
     rows = []
     for _ in range(arguments.updates):
-        (minibatch,) = split_minibatches(
+        (minibatch,) = minibatches_of(
             [groups[index] for index in share],
+            # A KL term keeps every group in its micro-batch.
+            LossConfig(kl_coef=1.0) if arguments.keep_all else loss,
+            engine.train_config,
             num_minibatches=1,
-            groups_per_microbatch=1 if world_size == 2 else 4,
-            pad=processor.pad_token_id,
-            max_tokens=arguments.max_tokens,
             batching=engine.batching,
-            skip_without_signal=not (loss.acts_on_every_token or arguments.keep_all),
+            pad=processor.pad_token_id,
         )
-        fresh = not arguments.recompute_old
-        scored = engine.add_logprobs(minibatch, on_policy=fresh)
-        rows.append(engine.update(scored) | {"microbatches": len(scored.micro_batches)})
+        scored = engine.add_logprobs(minibatch, on_policy=not arguments.recompute_old)
+        rows.append(engine.update(scored) | {"microbatches": len(minibatch.micro_batches)})
     if arguments.save:
         save_checkpoint(arguments.save, engine, processor, {"step": len(rows)})
     weights = {name: weight.clone().contiguous() for name, weight in engine.named_weights()}

@@ -12,14 +12,16 @@ from hypothesis import strategies as st
 
 from adora_mm.batching import (
     TOKEN_COSTS,
+    Minibatch,
     TrainGroup,
     collate_groups,
     even_out,
     groups_to_score,
+    make_minibatch,
     plan_microbatches,
     prefix_tokens,
     rank_share,
-    split_minibatches,
+    split_groups,
 )
 from adora_mm.processor import Prompt
 from adora_mm.types import Completion
@@ -60,15 +62,63 @@ def test_a_minibatch_must_divide_over_the_ranks() -> None:
         rank_share(12, 6, rank=0, world_size=4)
 
 
-def test_groups_are_never_torn_apart() -> None:
+def plan(groups: list[TrainGroup], limit: int, budget: int | None = None) -> list[list[TrainGroup]]:
+    return plan_microbatches(
+        groups, groups_per_microbatch=limit, max_tokens=budget, cost=prefix_tokens
+    )
+
+
+def test_without_a_budget_groups_are_never_torn_apart() -> None:
     groups = [group(str(i), 3, (2, 4, 1)) for i in range(10)]
-    minibatches = split_minibatches(groups, num_minibatches=2, groups_per_microbatch=2, pad=PAD)
-    assert [[len(b.prompt_of_row) // 3 for b in m.micro_batches] for m in minibatches] == [
-        [2, 2, 1],
-        [2, 2, 1],
-    ]
-    for batch in minibatches[0].micro_batches:
+    first, second = split_groups(groups, 2)
+    assert [g.prompt.problem_id for g in first + second] == [str(i) for i in range(10)]
+    minibatch = make_minibatch(first, plan(first, 2), PAD)
+    assert [len(b.prompt_of_row) // 3 for b in minibatch.micro_batches] == [2, 2, 1]
+    for batch in minibatch.micro_batches:
         assert batch.prompt_of_row == tuple(i // 3 for i in range(len(batch.prompt_of_row)))
+
+
+def without_signal(given: TrainGroup) -> TrainGroup:
+    return replace(given, advantages=(0.0,) * len(given.advantages))
+
+
+def names(groups: list[TrainGroup]) -> str:
+    return "".join(g.prompt.problem_id for g in groups)
+
+
+def test_a_rank_scores_its_groups_with_signal() -> None:
+    groups = [
+        group(name, 3, (2, 1, 1)) if name in "bd" else without_signal(group(name, 3, (2, 1, 1)))
+        for name in "abcdef"
+    ]
+    assert names(groups_to_score(groups)) == "bd"
+
+
+def test_one_group_is_scored_when_none_has_signal() -> None:
+    groups = [without_signal(group(name, 3, (2, 1))) for name in "abc"]
+    assert names(groups_to_score(groups)) == "a"
+
+
+def test_a_group_whose_only_advantage_is_masked_has_no_signal() -> None:
+    masked = replace(group("a", 3, (2, 1)), advantages=(0.0, 1.0))
+    assert masked.counted == (True, False)
+    assert not masked.has_signal
+
+
+def test_left_out_groups_still_count_in_the_denominators() -> None:
+    groups = [group("a", 3, (4, 2, 1)), without_signal(group("b", 3, (5, 3, 2)))]
+    every = make_minibatch(groups, [[g] for g in groups], PAD)
+    first = make_minibatch(groups, [groups[:1]], PAD)
+    assert (every.skipped_tokens, every.skipped_sequences) == (0, 0)
+    assert (first.skipped_tokens, first.skipped_sequences) == (8, 2)
+
+    def totals(minibatch: Minibatch) -> tuple[int, int]:
+        return (
+            minibatch.scored_tokens + minibatch.skipped_tokens,
+            minibatch.scored_sequences + minibatch.skipped_sequences,
+        )
+
+    assert totals(every) == totals(first) == (14, 4)
 
 
 def test_padding_is_left_of_prompts_and_right_of_responses() -> None:
@@ -144,8 +194,7 @@ def test_tokens_are_counted_as_they_are_computed(batching: str, tokens: int) -> 
 
 def test_microbatches_keep_to_both_limits_and_the_dearest_come_first() -> None:
     groups = [group(name, 2, (n,)) for name, n in zip("abcde", (1, 9, 3, 8, 1), strict=True)]
-    plan = plan_microbatches(groups, groups_per_microbatch=2, max_tokens=20, cost=prefix_tokens)
-    assert [rows_of(part) for part in plan] == [
+    assert [rows_of(part) for part in plan(groups, 2, 20)] == [
         [("b", (9,))],  # 11 tokens, 10 more would be over 20
         [("d", (8,)), ("c", (3,))],
         [("a", (1,)), ("e", (1,))],
@@ -154,25 +203,24 @@ def test_microbatches_keep_to_both_limits_and_the_dearest_come_first() -> None:
 
 def test_a_group_over_the_budget_is_cut_with_its_prompt_in_every_part() -> None:
     groups = [group("a", 10, (4, 4, 4, 4))]
-    plan = plan_microbatches(groups, groups_per_microbatch=4, max_tokens=18, cost=prefix_tokens)
-    assert [rows_of(part) for part in plan] == [[("a", (4, 4))], [("a", (4, 4))]]
-    assert plan[1][0].counted == (True, False)
-    assert plan[1][0].advantages == (4.0, 4.0)
+    parts = plan(groups, 4, 18)
+    assert [rows_of(part) for part in parts] == [[("a", (4, 4))], [("a", (4, 4))]]
+    assert parts[1][0].counted == (True, False)
+    assert parts[1][0].advantages == (4.0, 4.0)
 
 
 def test_a_single_rollout_may_be_over_the_budget() -> None:
     groups = [group("a", 10, (90, 2))]
-    plan = plan_microbatches(groups, groups_per_microbatch=4, max_tokens=20, cost=prefix_tokens)
-    assert [rows_of(part) for part in plan] == [[("a", (90,))], [("a", (2,))]]
+    assert [rows_of(part) for part in plan(groups, 4, 20)] == [[("a", (90,))], [("a", (2,))]]
 
 
 def test_ranks_with_fewer_microbatches_halve_the_dearest() -> None:
-    plan = [[group("a", 2, (9, 9, 9)), group("b", 2, (1,))], [group("c", 2, (3, 3))]]
-    assert [rows_of(part) for part in even_out(plan, 2, prefix_tokens)] == [
+    parts = [[group("a", 2, (9, 9, 9)), group("b", 2, (1,))], [group("c", 2, (3, 3))]]
+    assert [rows_of(part) for part in even_out(parts, 2, prefix_tokens)] == [
         [("a", (9, 9, 9)), ("b", (1,))],
         [("c", (3, 3))],
     ]
-    assert [rows_of(part) for part in even_out(plan, 4, prefix_tokens)] == [
+    assert [rows_of(part) for part in even_out(parts, 4, prefix_tokens)] == [
         [("a", (9, 9))],
         [("a", (9,))],
         [("c", (3, 3))],
@@ -201,12 +249,12 @@ def test_every_rollout_counts_exactly_once(
 ) -> None:
     cost = TOKEN_COSTS[batching]
     groups = [group(str(i), 4 + i, tuple(row)) for i, row in enumerate(lengths)]
-    plan = plan_microbatches(groups, groups_per_microbatch=limit, max_tokens=budget, cost=cost)
-    for part in plan:
+    fitting = plan_microbatches(groups, groups_per_microbatch=limit, max_tokens=budget, cost=cost)
+    for part in fitting:
         assert len(part) <= limit
         assert cost(part) <= budget or [len(g.completions) for g in part] == [1]
-    parts = even_out(plan, len(plan) + extra, cost)
-    assert len(parts) == len(plan) + extra
+    parts = even_out(fitting, len(fitting) + extra, cost)
+    assert len(parts) == len(fitting) + extra
     seen = [
         (piece.prompt.problem_id, len(completion.token_ids))
         for part in parts
