@@ -72,8 +72,6 @@ def main() -> None:
     parser.add_argument("--save", type=Path)
     parser.add_argument("--updates", type=int, default=2)
     parser.add_argument("--kl", type=float, default=0.1)
-    parser.add_argument("--without-signal", type=int, nargs="*", default=[])
-    parser.add_argument("--keep-all", action="store_true")
     parser.add_argument("--batching", default="prefix")
     parser.add_argument("--max-tokens", type=int)
     parser.add_argument("--checkpointing", action="store_true")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -135,45 +134,6 @@ def test_completions_that_do_not_count_are_seen_but_not_counted() -> None:
     assert batch.num_tokens == 1 + 2
     assert batch.num_sequences == 2
     assert batch.response_mask_BT.sum() == 8
-
-
-# ------------------------------------------------------------------ groups without signal
-
-
-def without_signal(given: TrainGroup) -> TrainGroup:
-    return replace(given, advantages=(0.0,) * len(given.advantages))
-
-
-def names(groups: Sequence[TrainGroup]) -> str:
-    return "".join(g.prompt.problem_id for g in groups)
-
-
-def test_only_groups_with_a_gradient_are_scored() -> None:
-    groups = [group(name, 3, (2, 1)) for name in "abcd"]
-    groups[1], groups[3] = without_signal(groups[1]), without_signal(groups[3])
-    assert names(groups_to_score(groups)) == "ac"
-
-
-def test_one_group_is_scored_when_none_has_a_gradient() -> None:
-    assert names(groups_to_score([without_signal(group(name, 3, (2, 1))) for name in "abc"])) == "a"
-
-
-def test_a_group_whose_only_advantage_is_masked_has_no_signal() -> None:
-    masked = replace(group("a", 3, (2, 1)), advantages=(0.0, 1.0))
-    assert masked.counted == (True, False)
-    assert not masked.has_signal
-
-
-@pytest.mark.parametrize("skip", [False, True])
-def test_groups_that_are_left_out_still_count_in_the_denominators(skip: bool) -> None:
-    groups = [group("a", 3, (4, 2, 1)), without_signal(group("b", 3, (5, 3, 2)))]
-    (minibatch,) = split_minibatches(
-        groups, num_minibatches=1, groups_per_microbatch=1, pad=PAD, skip_without_signal=skip
-    )
-    assert len(minibatch.micro_batches) == (1 if skip else 2)
-    assert (minibatch.skipped_tokens, minibatch.skipped_sequences) == ((8, 2) if skip else (0, 0))
-    assert minibatch.scored_tokens + minibatch.skipped_tokens == 14
-    assert minibatch.scored_sequences + minibatch.skipped_sequences == 4
 
 
 # -------------------------------------------------------------- budgets, and ranks in step

@@ -188,11 +188,6 @@ class LossConfig(_Section):
             )
         return self
 
-    @property
-    def acts_on_every_token(self) -> bool:
-        """Whether a term has a gradient where the advantages are zero."""
-        return self.kl_coef > 0 or self.entropy_coef > 0
-
 
 class RewardConfig(_Section):
     """Weights of the reward parts. Defaults: 1.0 right, 0.1 boxed but wrong, 0.0 no box. [code]"""
