@@ -9,6 +9,7 @@ from adora_mm.verify.limits import MAX_ITEMS, AnswerError, LimitError
 from adora_mm.verify.numerals import in_base
 from adora_mm.verify.syntax import REALS, Node, func, number, symbol
 from adora_mm.verify.tokens import Token
+from adora_mm.verify.vectors import determinant
 
 if TYPE_CHECKING:
     from adora_mm.verify.parser import Parser
@@ -108,6 +109,12 @@ def subscript(parser: Parser, node: Node) -> Node:
     """`x_1` is a variable of its own, `52_8` a number in base 8; the sign `_` has been read."""
     if node.op == "num":
         return in_base(node, parser.script())
+    if node.op == "list" and len(node.args) == 1:  # [F(x)]_0^1: an antiderivative between bounds
+        bounds = [parser.script()]
+        if parser.at_op("^"):
+            parser.advance()
+            bounds.append(parser.script())
+        return Node("big", (*bounds, *node.args), "between")
     if node.op != "sym":
         raise AnswerError("an index on something that is neither a letter nor a number")
     if not parser.at_op("{"):
@@ -206,8 +213,9 @@ def _matrix(parser: Parser, name: str) -> Node:
     rows = [row for row in rows if row]
     if not rows or len({len(row) for row in rows}) != 1:
         raise AnswerError("the rows of a matrix differ in length")
-    matrix = Node("matrix", tuple(Node("row", tuple(row)) for row in rows))
-    return func("det", matrix) if kind == "vmatrix" else matrix
+    if kind == "vmatrix":
+        return determinant(rows)
+    return Node("matrix", tuple(Node("row", tuple(row)) for row in rows))
 
 
 def _environment(parser: Parser) -> str:

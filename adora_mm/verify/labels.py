@@ -33,7 +33,7 @@ _INTRODUCTIONS = frozenset({
 ABBREVIATIONS = {
     "a": "area", "c": "circumference", "p": "perimeter", "v": "volume", "r": "radius",
     "d": "diameter", "sa": "surface area", "h": "height", "s": "side", "w": "width", "l": "length",
-    "tsa": "surface area",
+    "tsa": "surface area", "m": "slope",
 }  # fmt: skip
 
 
@@ -174,7 +174,8 @@ def _is_silent(word: str) -> bool:
 
 def _canonical(words: list[str]) -> str | None:
     name = words[0] if len(words) == 1 and len(words[0]) <= 4 else ""
-    if len(name) == 1 or (name and not _is_silent(name) and not units.is_unit_word(name)):
+    named = name.isupper() or not (_is_silent(name) or units.is_unit_word(name))  # CM is a segment
+    if len(name) == 1 or (name and named):
         return (
             min(name, name[::-1])
             if len(name) in (2, 3) and name.isupper() and name != "SA"

@@ -21,7 +21,9 @@ SIGNS = {
     "•": "\\cdot ", "÷": "\\div ", "∗": "*", "√": "\\sqrt ", "∛": "\\sqrt[3] ", "∜": "\\sqrt[4] ",
     "π": "\\pi ", "𝜋": "\\pi ", "∞": "\\infty ", "±": "\\pm ", "∓": "\\mp ", "≤": "\\le ",
     "⩽": "\\le ", "≦": "\\le ", "≥": "\\ge ", "⩾": "\\ge ", "≧": "\\ge ", "≠": "\\ne ",
-    "≈": "\\approx ", "≅": "\\approx ", "≡": "\\equiv ", "∈": "\\in ", "∪": "\\cup ",
+    "≈": "\\approx ", "≅": "\\cong ", "⊥": "\\perp ", "∼": "\\sim ", "ℤ": "\\mathbb{Z}",
+    "∖": "\\setminus ", "Ω": "\\Omega ", "【": "[", "】": "]",
+    "≡": "\\equiv ", "∈": "\\in ", "∪": "\\cup ",
     "∩": "\\cap ",
     "∅": "\\emptyset ", "∠": "\\angle ", "∡": "\\angle ", "△": "\\triangle ", "⌊": "\\lfloor ",
     "⌋": "\\rfloor ", "⌈": "\\lceil ", "⌉": "\\rceil ", "⟨": "\\langle ", "⟩": "\\rangle ",
@@ -35,7 +37,13 @@ SIGNS = {
     "ω": "\\omega ", "σ": "\\sigma ", "度": "°", "€": "\\euro ", "£": "\\pound ", "¥": "\\yen ",
     "￥": "\\yen ",
 }  # fmt: skip
-CHINESE_UNITS = (
+CHINESE_WORDS = (
+    ("平方单位", " square units"), ("立方单位", " cubic units"), ("个单位", " units"),
+    ("平方分米", " dm^2"), ("立方分米", " dm^3"), ("公顷", " hectares"), ("公里", " km"),
+    ("弧度", " rad"), ("摄氏度", "°C"), ("分钟", " min"), ("小时", " h"), ("秒", " s"),
+    ("千克", " kg"), ("公斤", " kg"), ("毫升", " mL"), ("克", " g"), ("吨", " tonnes"),
+    ("升", " L"), ("单位", " units"), ("人民币", " "), ("元", " yuan"), ("无解", "no solution"), ("或", " or "),
+    ("和", " and "),
     ("平方厘米", " cm^2"), ("平方毫米", " mm^2"), ("平方千米", " km^2"), ("平方米", " m^2"),
     ("立方厘米", " cm^3"),
     ("立方毫米", " mm^3"), ("立方米", " m^3"), ("千米", " km"), ("分米", " dm"), ("厘米", " cm"),
@@ -55,6 +63,9 @@ _TABLE = str.maketrans(
     {sign: text for sign, text in SIGNS.items() if len(sign) == 1}
     | {sign: f"\\frac{{{a}}}{{{b}}}" for sign, (a, b) in VULGAR.items()}
 )
+_CHINESE = re.compile("[\u3001\u4e00-\u9fff]")
+_FIRST_OPTION = re.compile(r"^(\s*[A-J])、")
+_COUNTER = re.compile(r"(?<=\d)\s*[个人只条块件名本张种次岁](?=\s*[。.]?\s*$)")
 _SUPER = re.compile(f"[{''.join(SUPERSCRIPTS)}]+")
 _SUB = re.compile(f"[{''.join(SUBSCRIPTS)}]+")
 _INVISIBLE = re.compile("[\u200b-\u200f\u2060-\u2064\ufeff\u00ad\u202a-\u202e\ufe0e\ufe0f]")
@@ -64,6 +75,11 @@ _LETTER_TIMES = re.compile(r"(?<=\d) ?x ?(?=10\s*\^)")
 _LETTER_DEGREE = re.compile(r"(?<=\d)\s*\^\s*(?:o(?![a-zA-Z])|\{\s*o\s*\})")
 _LARGE = re.compile(
     r"(?<=\d)\s+(million|billion)(?![a-zA-Z])|(?<=\d)\s*\\text\s*\{\s*(million|billion)\s*\}"
+)
+_SIMILAR = re.compile(r"(?<=[A-Z])\s*~\s*(?=\\triangle|△|[A-Z]{3})")
+_OHM_UNITS = {"": " ohm ", "k": " kohm ", "M": " megohm "}
+_OHMS = re.compile(
+    r"(?<=\d)\s*(?:\\text\s*\{\s*([kM]?)\s*(?:\}\s*\\Omega|\\Omega\s*\})|([kM]?)\s*\\Omega)(?![a-zA-Z])"
 )
 _DEGREES_OF = re.compile(r"(?:°|degrees?)\s*(celsius|fahrenheit)", re.IGNORECASE)
 _TEMPERATURE = re.compile(r"°\s*([CF])(?![a-zA-Z])")
@@ -84,7 +100,9 @@ _RENAMED = {
     "lvert": "|", "rvert": "|", "vert": "|", "mid": "|", "colon": ":", "lbrace": "\\{",
     "rbrace": "\\}", "dots": "\\ldots", "cdots": "\\ldots", "ast": "*", "arcsin": "\\arcsin",
     "varnothing": "\\emptyset", "rightarrow": "\\to", "land": " and ", "lor": " or ",
-    "percent": "%", "approxeq": "\\approx", "simeq": "\\approx", "cong": "\\approx",
+    "percent": "%", "approxeq": "\\approx", "simeq": "\\approx",
+    "backslash": "\\setminus", "smallsetminus": "\\setminus", "imath": "i", "jmath": "j",
+   "pounds": "\\pound", "textsterling": "\\pound",
     "measuredangle": "\\angle", "ang": "\\angle", "varphi": "\\phi", "infin": "\\infty",
     "operatorname": "\\text", "lbrack": "[", "rbrack": "]", "root": "\\sqrt", "dot": "\\dot",
     "notag": "", "nonumber": "", "tag": "\\text", "implies": "\\to", "Rightarrow": "\\to",
@@ -127,9 +145,11 @@ def _subscript(match: re.Match[str]) -> str:
 
 def _from_unicode(text: str) -> str:
     text = _INVISIBLE.sub("", text.replace("\u00a0", " "))
-    if "米" in text or "海里" in text:
-        for name, unit in CHINESE_UNITS:
-            text = text.replace(name, unit)
+    if _CHINESE.search(text):
+        text = _FIRST_OPTION.sub(r"\1. ", text)
+        for name, word in CHINESE_WORDS:
+            text = text.replace(name, word)
+        text = _COUNTER.sub("", text)
     text = _SUPER.sub(_superscript, text)
     text = _SUB.sub(_subscript, text)
     # Vulgar fractions stay whole (1½ is a mixed number) and signs go before NFKC takes them apart.
@@ -153,6 +173,8 @@ def _in_words(text: str) -> str:
         text = _LETTER_DEGREE.sub("°", _LETTER_TIMES.sub(r" \\times ", text))
     if "illion" in text:
         text = _LARGE.sub(_power_of_ten, text)
+    if "Omega" in text:
+        text = _OHMS.sub(lambda match: _OHM_UNITS[match.group(1) or match.group(2) or ""], text)
     if "°" in text or "egree" in text:
         text = _DEGREES_OF.sub(r" \1", text)
     return re.sub(r"(?<=\d)\"", "''", text) if '"' in text else text
@@ -168,6 +190,8 @@ def normalize(text: str) -> str:
 
 
 def _normalize(text: str) -> str:
+    if "~" in text:
+        text = _SIMILAR.sub(r" \\sim ", text)
     if not text.isascii():
         text = _from_unicode(text)
     if "$" in text:

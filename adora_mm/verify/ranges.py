@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 
+from adora_mm.verify import exact
+from adora_mm.verify.limits import MAX_ITEMS, AnswerError, LimitError, NotExactError
 from adora_mm.verify.numerals import literal
-from adora_mm.verify.syntax import INFINITY, Node, number
+from adora_mm.verify.syntax import INFINITY, REALS, Node, number
 
 FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "=": "=", "!=": "!=", "~": "~", "in": "in"}
 _TURNS = {"ne": (0, 1), "nw": (360, -1), "se": (180, -1), "sw": (180, 1)}
@@ -37,3 +40,36 @@ def compass(text: str) -> Node | None:
     base, sign = _TURNS[(start + side).lower()]
     turned = literal(angle)
     return Node("add", (number(base), turned if sign > 0 else Node("neg", (turned,))))
+
+
+def reals_without(points: tuple[Node, ...]) -> Node:
+    """All real numbers but these points, as a union of open intervals."""
+    placed: dict[Fraction, Node] = {}
+    for point in points[: MAX_ITEMS + 1]:
+        try:
+            value = exact.approximate(exact.evaluate(point))
+        except (NotExactError, LimitError):
+            value = None
+        if value is None:
+            raise AnswerError("an excluded point without a value")
+        placed[value] = point
+    ends = [placed[value] for value in sorted(placed)]
+    bounds = zip([Node("neg", (INFINITY,)), *ends], [*ends, INFINITY], strict=True)
+    parts = tuple(Node("interval", pair, "()") for pair in bounds)
+    return Node("union", parts) if placed else REALS
+
+
+def excluded_points(node: Node) -> tuple[Node, ...]:
+    """The points that a set of reals leaves out; nothing for other sets."""
+    if node.op != "union" or any(part.op != "interval" for part in node.args):
+        return ()
+    ends = tuple(part.args[1] for part in node.args[:-1])
+    return ends if reals_like(node, ends) else ()
+
+
+def reals_like(node: Node, points: tuple[Node, ...]) -> bool:
+    """Whether a union is exactly the reals without these points."""
+    try:
+        return node == reals_without(points)
+    except AnswerError:
+        return False

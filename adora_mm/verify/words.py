@@ -27,10 +27,17 @@ _ALL_REALS = frozenset({"all real numbers", "all reals", "real numbers", "all re
 _GENERIC = frozenset(
     {
         "triangle", "angle", "quadrilateral", "function", "direction", "number", "option", "shape",
-        "segment", "line",
+        "segment", "line", "triangles", "angles", "lines", "segments", "quadrilaterals", "shapes",
     }
 )  # fmt: skip
 _SYNONYMS = {"dne": "does not exist", "infinitely many solutions": "infinitely many"}
+_CRITERIA = frozenset({"sss", "sas", "asa", "aas", "saa", "hl", "rhs", "aa", "aaa"})
+_KINDS = frozenset({"similarity", "similar", "congruence", "congruency", "congruent"})
+_INITIALS = {"side": "s", "angle": "a"}
+_AROUND_CRITERIA = frozenset({
+    "by", "using", "criterion", "criteria", "postulate", "theorem", "rule", "test", "condition",
+    "of", "triangle", "triangles", "case",
+})  # fmt: skip
 _ANGLE = re.compile(r"(?:m )?angle ([a-z])([a-z])([a-z])")
 _SHAPES = re.compile(r"\b(?:triangle|angle|overline|segment|line|side)\b")
 
@@ -66,6 +73,22 @@ def number_in_words(text: str) -> Node | None:
         else:
             return None
     return number(total + (current or 0))
+
+
+def same_criterion(gold: str, other: str) -> bool:
+    """`SAS`, `by SAS`, `SAS similarity`; of two kinds that are named, both must be the same."""
+    left, right = _criterion(gold), _criterion(other)
+    if left is None or right is None or left[0] != right[0]:
+        return False
+    return not left[1] or not right[1] or left[1] == right[1]
+
+
+def _criterion(text: str) -> tuple[str, frozenset[str]] | None:
+    words = text.replace("-", " ").split()
+    kinds = frozenset(word[:7] for word in words if word in _KINDS)
+    rest = [word for word in words if word not in _KINDS and word not in _AROUND_CRITERIA]
+    name = "".join(_INITIALS.get(word, word) for word in rest)
+    return (name, kinds) if name in _CRITERIA else None
 
 
 def means_nothing(text: str) -> bool:
