@@ -102,7 +102,24 @@ def _bars(parser: Parser) -> Node:
     parser.depth -= 1
     parser.expect("|")
     parser.bars -= 1
-    return func("abs", inner)
+    return _determinant(inner) if inner.op == "matrix" else func("abs", inner)
+
+
+def _determinant(matrix: Node) -> Node:
+    return determinant([list(row.args) for row in matrix.args])
+
+
+def _det(parser: Parser, name: str) -> Node:
+    matrix = parser.factor()
+    if matrix.op != "matrix":
+        raise AnswerError("a determinant of something that is no matrix")
+    return _determinant(matrix)
+
+
+def transposed(node: Node) -> Node:
+    """`[1, 2]^T` and the transpose of a matrix."""
+    rows = [row.args for row in node.args] if node.op == "matrix" else [node.args]
+    return Node("matrix", tuple(Node("row", column) for column in zip(*rows, strict=True)))
 
 
 def subscript(parser: Parser, node: Node) -> Node:
@@ -260,7 +277,8 @@ COMMANDS: dict[str, Callable[[Parser, str], Node]] = {
     "frac": _fraction, "sqrt": _root, "binom": _binomial, "lfloor": _rounded, "lceil": _rounded,
     "langle": _angle_brackets, "overline": _bar_over, "overrightarrow": _bar_over, "vec": _bar_over,
     "bar": _bar_over, "hat": _bar_over, "widehat": _bar_over, "begin": _matrix, "sum": _big,
-    "int": _big, "prod": _big, "lim": _big, "mathbb": _number_set, "mathcal": _bar_over,
+    "int": _big, "prod": _big, "lim": _big, "mathbb": _number_set, "det": _det,
+    "mathcal": _bar_over,
 }  # fmt: skip
 STARTERS = frozenset(COMMANDS) | {"pi", "infty", "usd"} - {"usd"}
 """Commands that can begin a factor, so that a product sign may be left out before them."""

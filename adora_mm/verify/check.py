@@ -50,13 +50,15 @@ def decide_response(response: str, gold: str, choices: Choices, profile: Profile
     if len(found.answers) > 1 and not _all_equal(found.answers, choices, profile):
         reason = f"{found.rule}: {len(found.answers)} different final answers"
         return verdict("incorrect", found.answers[-1], reason)
+    decided = None
     for answer in found.answers:  # equal ones may still differ in a unit or a label
         decided = decide_answer(answer, gold, choices, profile)
-        if decided is None:
-            return None
-        if not decided.correct:
-            return verdict(decided.outcome, answer, f"{found.rule}: {decided.reason}")
-    return verdict("correct", first, f"{found.rule}: {decided.reason}")
+        if decided is None or not decided.correct:
+            first = answer
+            break
+    if decided is None:
+        return None
+    return verdict(decided.outcome, first, f"{found.rule}: {decided.reason}")
 
 
 def _all_equal(answers: tuple[str, ...], choices: Choices, profile: Profile) -> bool:

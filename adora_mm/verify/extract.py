@@ -24,7 +24,7 @@ _LETTER = re.compile(
     r"\(([A-J])\)|\b([A-J])[.)](?=\s|$)|^[ \t*]{0,6}([A-J])[ \t*]{0,6}$", re.MULTILINE
 )
 _NUMBER = re.compile(r"-?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?(?<=\d)%?")
-_DRESSES = frozenset("*_`")
+_DRESSES = frozenset("*_`\"'")
 _BOLD_START = re.compile(r"^\*\*([^*]{1,200})\*\*")
 _TAIL = 4_000
 _LINE_CHARS = 400
@@ -94,7 +94,7 @@ def unwrap(answer: str) -> str:
 
 def _undressed(answer: str) -> str:
     """Markdown around the whole answer, or bold text at its beginning: `**Answer:** 5`."""
-    for mark in ("**", "__", "`", "*", "_"):
+    for mark in ("**", "__", "`", "*", "_", '"', "'"):
         inner = answer[len(mark) : -len(mark)]
         if len(answer) > 2 * len(mark) and answer == mark + inner + mark and mark not in inner:
             return inner.strip()

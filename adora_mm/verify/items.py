@@ -130,7 +130,9 @@ def _counted(point: Item, words: str) -> Item | None:
 
 def _bearing(tokens: list[Token], words: str) -> Item | None:
     """`N 34° W` and `315° T` as an azimuth in degrees; None for anything else."""
-    if not any(token.text in _DEGREE_MARKS for token in tokens):
+    texts = [token.text for token in tokens]
+    bare = len(texts) == 3 and texts[0] in ("N", "S") and texts[2] in ("E", "W")  # N30E
+    if not bare and _DEGREE_MARKS.isdisjoint(texts):
         return None
     azimuth = compass("".join(token.text for token in tokens))
     if azimuth is None and len(tokens) >= 3 and (tokens[-2].text, tokens[-1].text) == ("°", "T"):

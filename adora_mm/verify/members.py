@@ -170,7 +170,7 @@ def _quantities(gold: Item, other: Item, target: Node, value: Node, profile: Pro
     if gold.unit is None and other.unit is not None and not profile.extra_unit:
         return False, "a unit where none was expected"
     percent = [
-        unit is not None and unit.dimension == units.PERCENT.dimension
+        unit is not None and units.PERCENT.dimension[0] in unit.dimension
         for unit in (gold.unit, other.unit)
     ]
     if percent[0] != percent[1]:
@@ -202,20 +202,24 @@ def _is_turn(value: exact.Exact) -> bool:
 def _percent(gold: Item, other: Item, target: Node, value: Node, profile: Profile) -> Outcome:
     if gold.unit is not None and other.unit is not None:
         return False, "different units"
-    if scalars.equal(target, value, profile):
+    small = gold.unit is None and _is_proper(target)  # 0.25% is no spelling of 0.25
+    if not small and scalars.equal(target, value, profile):
         return True, "equal values, with and without the percent sign"
     if not profile.percent_value:
         return False, "the values differ"
-    hundredth = number(Fraction(1, 100))
-    if gold.unit is not None:
-        target = Node("mul", (target, hundredth))
-    else:
-        value = Node("mul", (value, hundredth))
+    value = Node("mul", (value, number(Fraction(100) if gold.unit else Fraction(1, 100))))
     return (
         (True, "equal values of a percentage")
         if scalars.equal(target, value, profile)
         else (False, "the values differ")
     )
+
+
+def _is_proper(node: Node) -> bool:
+    """A positive number below one."""
+    value = scalars.exact_value(node)
+    amount = exact.rational(value) if value is not None else None
+    return amount is not None and 0 < amount < 1
 
 
 def _is_inverse(node: Node) -> bool:

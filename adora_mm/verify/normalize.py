@@ -42,7 +42,8 @@ CHINESE_WORDS = (
     ("平方分米", " dm^2"), ("立方分米", " dm^3"), ("公顷", " hectares"), ("公里", " km"),
     ("弧度", " rad"), ("摄氏度", "°C"), ("分钟", " min"), ("小时", " h"), ("秒", " s"),
     ("千克", " kg"), ("公斤", " kg"), ("毫升", " mL"), ("克", " g"), ("吨", " tonnes"),
-    ("升", " L"), ("单位", " units"), ("人民币", " "), ("元", " yuan"), ("无解", "no solution"), ("或", " or "),
+    ("升", " L"), ("单位", " units"), ("人民币", " "), ("元", " yuan"), ("无解", "no solution"),
+    ("或", " or "), ("面积", "area "), ("周长", "perimeter "), ("体积", "volume "),
     ("和", " and "),
     ("平方厘米", " cm^2"), ("平方毫米", " mm^2"), ("平方千米", " km^2"), ("平方米", " m^2"),
     ("立方厘米", " cm^3"),
@@ -50,6 +51,7 @@ CHINESE_WORDS = (
     ("毫米", " mm"),
     ("海里", " nmi"), ("米", " m"),
 )  # fmt: skip
+NUMERALS = {sign: str(value) for value, sign in enumerate("零一二三四五六七八九十")}
 SUPERSCRIPTS = {
     **dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "0123456789+-n", strict=True)),
 }
@@ -65,6 +67,10 @@ _TABLE = str.maketrans(
 )
 _CHINESE = re.compile("[\u3001\u4e00-\u9fff]")
 _FIRST_OPTION = re.compile(r"^(\s*[A-J])、")
+_STATED = re.compile(
+    r"(?<=[\w)])\s*的?(?:度数|大小|数值|值|长度|长)?(?:是|为|等于)(?=\s*[-\d\\(√])"
+)
+_BARRED = re.compile("(?:\\d\u0305)+|(?:\\d\u0307)+")
 _COUNTER = re.compile(r"(?<=\d)\s*[个人只条块件名本张种次岁](?=\s*[。.]?\s*$)")
 _SUPER = re.compile(f"[{''.join(SUPERSCRIPTS)}]+")
 _SUB = re.compile(f"[{''.join(SUBSCRIPTS)}]+")
@@ -102,6 +108,7 @@ _RENAMED = {
     "varnothing": "\\emptyset", "rightarrow": "\\to", "land": " and ", "lor": " or ",
     "percent": "%", "approxeq": "\\approx", "simeq": "\\approx",
     "backslash": "\\setminus", "smallsetminus": "\\setminus", "imath": "i", "jmath": "j",
+    "unit": "\\text", "si": "\\text", "num": "",
    "pounds": "\\pound", "textsterling": "\\pound",
     "measuredangle": "\\angle", "ang": "\\angle", "varphi": "\\phi", "infin": "\\infty",
     "operatorname": "\\text", "lbrack": "[", "rbrack": "]", "root": "\\sqrt", "dot": "\\dot",
@@ -125,6 +132,10 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(?:\{\}\s*)?\^\s*(?:\{\s*(?:\\circ|°)\s*\}|\\circ(?![a-z])|°)|\{\}°"), "°"),
     (re.compile(r"(?<=[\d}\s])\\circ(?![a-zA-Z])"), "°"),
     (re.compile(r"\\[()\[\]]"), " "),
+    (re.compile(r"(?<=\d)\s*\{(\\[dt]?frac\s*\{\d+\}\s*\{\d+\})\}"), r"\1"),
+    (re.compile(r"\\(?:SI|qty)\s*\{([^{}]*)\}\s*\{([^{}]*)\}"), r"\1 \\text{\2}"),
+    (re.compile(r"(?<!\d)\.(?=\s*\\(?:overline|dot|bar)(?![a-z]))"), "0."),
+    (re.compile(r"\\ang\s*\{([^{}]*)\}"), r"\1°"),
     (re.compile(r"\\text\s*\{\s*\\text\s*\{([^{}]*)\}\s*\}"), r"\\text{\1}"),
     (re.compile(r"\^\s*\{?\s*''\s*\}?"), "''"),
     (re.compile(r"\^\s*\{?\s*'\s*\}?"), "'"),
@@ -145,11 +156,15 @@ def _subscript(match: re.Match[str]) -> str:
 
 def _from_unicode(text: str) -> str:
     text = _INVISIBLE.sub("", text.replace("\u00a0", " "))
+    if "\u0305" in text or "\u0307" in text:
+        text = _BARRED.sub(lambda match: f"\\overline{{{match.group()[::2]}}}", text)
     if _CHINESE.search(text):
         text = _FIRST_OPTION.sub(r"\1. ", text)
         for name, word in CHINESE_WORDS:
             text = text.replace(name, word)
-        text = _COUNTER.sub("", text)
+        text = _STATED.sub(" = ", _COUNTER.sub("", text))
+        text = text.removesuffix("选项")
+        text = NUMERALS.get(text.strip(" 。."), text)
     text = _SUPER.sub(_superscript, text)
     text = _SUB.sub(_subscript, text)
     # Vulgar fractions stay whole (1½ is a mixed number) and signs go before NFKC takes them apart.

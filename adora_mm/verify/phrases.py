@@ -11,9 +11,12 @@ import re
 _LEAD = re.compile(
     r"^(?:(?:so|thus|therefore|hence),?\s+)?(?:the\s+)?(?:(?:final|correct)\s+)?"
     r"(?:answer|result)\s*(?:is|are|=|:)\s*:?\s*"
-    r"|^\\(?:therefore|to)(?![a-zA-Z])\s*"
-    r"|^(?:about|around|approximately|roughly|exactly)\s+(?=[\d\\-])"
-    r"|^[故因此所以则]{0,2},?\s*(?:正确)?(?:答案|结果|答|解|选|等于|约为|大约)[是为选]?\s*:?\s*",
+    r"|^\\(?:therefore|to)(?![a-zA-Z])\s*|^~\s*(?=\d)|^(?:so|thus|therefore|hence),?\s+"
+    r"|^(?:about|around|approximately|approx\.?|roughly|exactly)\s+(?=[\d\\-])"
+    r"|^(?:at\s+)?(?:the\s+)?point\s+(?=\(|[A-Z]$)"
+    r"|^[故因此所以则]{0,2},?\s*(?:正确)?(?:答案|结果|答|解|选项|选|等于|大约|约)[是为选]?\s*[:=]?\s*"
+    r"|^(?:an?\s+|the\s+)?(?:bearing|ratio)\s+(?:of\s+)?(?=\d)"
+    r"|^US\s?(?=\\usd)",
     re.IGNORECASE,
 )
 _TRAIL = re.compile(r"(?<=[\w)}\]%°$|!'])(?:\s*[.;,])+\s*$")
@@ -42,6 +45,25 @@ _EXCEPT = re.compile(
 )
 _OUT_OF = re.compile(r"(?<![\w.,/])(\d+)\s*(?:\\text\s*\{)?\s*out\s+of\s*\}?\s*(?:every\s+)?(\d+)")
 _ONE_IN = re.compile(r"(\d+)\s+in\s+(\d+)")
+_AND_PART = re.compile(
+    r"^(-?\d+) and (?:(a|one) (half|third|quarter)|(\d+/\d+|\\frac\{\d+\}\{\d+\}))(?!\w)"
+)
+_NAMED_PARTS = {"half": "1/2", "third": "1/3", "quarter": "1/4"}
+_REPEATING = re.compile(r"^(-?\d*)\.(\d)\s*\(?(?:repeating|recurring)\)?$")
+_CURRENCY_CODE = re.compile(r"(USD|EUR|GBP)\s*(?=\d)")
+_CODES = {"USD": "usd", "EUR": "euro", "GBP": "pound"}
+_SIGNS = {"\\perp": "perpendicular", "\\parallel": "parallel"}
+_IS_ANSWER = re.compile(r"(?<=\S)\s+is\s+the\s+(?:final\s+|correct\s+)?answer$")
+_ROOT = re.compile(r"(?:the\s+)?\b(?:(square|cube)\s+)?root\s+(?:of\s+)?(\d+)(?![\w.])")
+_DEGREES = {None: "", "square": "", "cube": "[3]"}
+_THAN = re.compile(
+    r"(?<=[\w)])\s+(?:is\s+)?(greater|more|less)\s+than\s+(or\s+equal\s+to\s+)?(?=[-\d\\a-z])",
+    re.IGNORECASE,
+)
+_ORDERS = {
+    ("greater", False): " > ", ("greater", True): " \\ge ", ("more", False): " > ",
+    ("more", True): " \\ge ", ("less", False): " < ", ("less", True): " \\le ",
+}  # fmt: skip
 _DOZEN = re.compile(r"(?<=[\d}])\s*(?:\\text\s*\{\s*)?dozens?\b\s*\}?|^(?:a|one)\s+dozen\b")
 _SMALL, _KIND = r"\{?\s*(\d{1,3})\s*\}?", r"(?:\\text\s*\{\s*)?([CPA])(?:\s*\})?"
 _COUNTED = re.compile(
@@ -71,11 +93,29 @@ def strip_phrases(text: str) -> str:
 
 def _spelled(text: str) -> str:
     """Counting phrases as formulas."""
+    if text in _SIGNS:
+        return _SIGNS[text]
+    if "answer" in text:
+        text = _IS_ANSWER.sub("", text)
+    if "root" in text:
+        text = _ROOT.sub(
+            lambda match: f"\\sqrt{_DEGREES[match.group(1)]}{{{match.group(2)}}}", text
+        )
+    if "than" in text:
+        text = _THAN.sub(lambda match: _ORDERS[match.group(1).lower(), bool(match.group(2))], text)
     if "dozen" in text:
         text = _DOZEN.sub(r" \\times 12 ", text.replace("half a dozen", "6"))
         text = text.replace("\\times 12", "12", 1) if text.startswith(" \\times") else text
     if " of " in text or "{of" in text:
         text = _OUT_OF.sub(r"\\frac{\1}{\2}", text)
+    if "and" in text:
+        text = _AND_PART.sub(_mixed, text)
+    if "per cent" in text:
+        text = text.replace("per cent", "percent")
+    if "repeating" in text or "recurring" in text:
+        text = _REPEATING.sub(r"\1.\\overline{\2}", text)
+    if (match := _CURRENCY_CODE.match(text)) is not None:
+        text = f"\\{_CODES[match.group(1)]} {text[match.end() :]}"
     if " in " in text and (match := _ONE_IN.fullmatch(text)):
         text = f"\\frac{{{match.group(1)}}}{{{match.group(2)}}}"
     if "real" in text or "except" in text:
@@ -84,6 +124,11 @@ def _spelled(text: str) -> str:
             points = (match.group(1) or match.group(2)).replace(" and ", ",").replace("x =", "")
             text = f"\\mathbb{{R}} \\setminus \\{{{points}\\}}"
     return _COUNTED.sub(_ways, text) if not _COUNTS.isdisjoint(text) else text
+
+
+def _mixed(match: re.Match[str]) -> str:
+    """`1 and 1/2`, `2 and a half` as mixed numbers."""
+    return f"{match.group(1)} {match.group(4) or _NAMED_PARTS[match.group(3)]}"
 
 
 def _ways(match: re.Match[str]) -> str:

@@ -11,10 +11,11 @@ from adora_mm.verify.numerals import literal
 from adora_mm.verify.syntax import INFINITY, REALS, Node, number
 
 FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "=": "=", "!=": "!=", "~": "~", "in": "in"}
-_TURNS = {"ne": (0, 1), "nw": (360, -1), "se": (180, -1), "sw": (180, 1)}
+_AXES = {"n": 0, "e": 90, "s": 180, "w": 270}
+_ANGLE = r"(\d+(?:\.\d+)?)\s*(?:°|deg|degrees?)?\s*(?:(\d+(?:\.\d+)?)')?"
+_SIDE = r"(n|s|e|w|north|south|east|west)"
 _COMPASS = re.compile(
-    r"([ns])(?:orth|outh)?\s*(\d+(?:\.\d+)?)\s*(?:°|deg|degrees?)\s*([ew])(?:ast|est)?",
-    re.IGNORECASE,
+    rf"(?:{_SIDE}\s*{_ANGLE}\s*{_SIDE}|{_ANGLE}\s*{_SIDE}of{_SIDE})", re.IGNORECASE
 )
 
 
@@ -32,14 +33,22 @@ def between(low: Node, first: str, high: Node, second: str) -> Node:
 
 
 def compass(text: str) -> Node | None:
-    """`N 34° W` as degrees clockwise from north; None for anything else."""
+    """`N 34° W` and `34° west of north` as degrees clockwise from north; None for anything else."""
     match = _COMPASS.fullmatch(text.strip())
     if match is None:
         return None
-    start, angle, side = match.groups()
-    base, sign = _TURNS[(start + side).lower()]
-    turned = literal(angle)
-    return Node("add", (number(base), turned if sign > 0 else Node("neg", (turned,))))
+    start, angle, minutes, side, angle_of, minutes_of, side_of, start_of = match.groups()
+    base, towards = (
+        _AXES[(name or "").lower()[:1]] for name in (start or start_of, side or side_of)
+    )
+    if (towards - base) % 180 == 0:
+        return None
+    turned = literal(angle or angle_of)
+    if minutes or minutes_of:
+        turned = Node("add", (turned, Node("div", (literal(minutes or minutes_of), number(60)))))
+    if (towards - base) % 360 == 90:
+        return Node("add", (number(base), turned))
+    return Node("add", (number(base or 360), Node("neg", (turned,))))
 
 
 def reals_without(points: tuple[Node, ...]) -> Node:

@@ -16,7 +16,7 @@ _SIDE = (
 )
 _WORDS = r"(parallel|perpendicular|congruent|similar)"
 _RELATION = (
-    r"(?:(\\parallel|\|\||//|\\perp|\\cong|\\sim|~)"
+    r"(?:(=|\\parallel|\|\||//|\\perp|\\cong|\\sim|~)"
     rf"|(?:\\text\s*\{{\s*)?(?:is|are)\s+{_WORDS}\s+to\s*\}}?)"
 )
 _FIGURES = re.compile(rf"{_SIDE}\s*{_RELATION}\s*{_SIDE}")
@@ -25,6 +25,7 @@ _VERTEX = re.compile(r"[A-Za-z\d](?:_\{?\d\}?)?'?")
 _SIGNS = {
     "\\parallel": "parallel", "||": "parallel", "//": "parallel", "\\perp": "perpendicular",
     "\\cong": "congruent", "\\sim": "similar", "~": "similar",
+    "=": "equal",
 }  # fmt: skip
 _NOON = 12 * 3600
 _NAMED_TIMES = {"noon": _NOON, "midday": _NOON, "midnight": 0}
@@ -96,6 +97,8 @@ def _figures(text: str) -> tuple[str, ...] | None:
     if relation in ("parallel", "perpendicular"):
         return (relation, *sorted(map(_unordered, names)))
     angles = "angle" in (left_shape, right_shape)
+    if relation == "equal" and left_shape != "angle" != right_shape:
+        return None
     if len(names[0]) != len(names[1]):
         return None
     if angles or len(names[0]) < 3:

@@ -31,7 +31,7 @@ TABLE: tuple[tuple[Fraction, str, str], ...] = (
     (_F(9144, 10000), "length", "yd yard yards yds"),
     (_F(1609344, 1000), "length", "mi mile miles"),
     (_F(1852), "length", "nmi"),
-    (_F(1), "generic", "unit units"),
+    (_F(1), "generic", "unit units u"),
     (_F(1), "time", "s sec secs second seconds"),
     (_F(60), "time", "min mins minute minutes"),
     (_F(3600), "time", "h hr hrs hour hours"),
@@ -83,7 +83,7 @@ DERIVED: dict[str, Reading] = {
     **{name: (_F(10**4), (("length", 2),)) for name in ["ha", "hectare", "hectares"]},
     **{name: (_F(40468564224, 10**7), (("length", 2),)) for name in ["acre", "acres"]},
     **{name: (_F(1609344, 3600000), (("length", 1), ("time", -1))) for name in ("mph",)},
-    **{name: (_F(1000, 3600), (("length", 1), ("time", -1))) for name in ("kph", "kmh")},
+    **{name: (_F(1000, 3600), (("length", 1), ("time", -1))) for name in ("kph", "kmh", "kmph")},
 }  # fmt: skip
 KNOWN: dict[str, Reading] = {
     name: (factor, ((base, 1),)) for factor, base, names in TABLE for name in names.split()
@@ -115,7 +115,7 @@ ALSO: dict[str, tuple[Reading, ...]] = {
 }
 """Further meanings of a unit that stands alone: 60' is 60 feet, 1 degree or 1 hour."""
 MAX_WORDS = 4
-_AMBIGUOUS = frozenset("msghlLNJWVA")
+_AMBIGUOUS = frozenset("msghlLNJWVAu")
 CURRENCIES = {"usd": "usd", "euro": "euro", "yen": "¥", "pound": "£"}
 """Signs of money, as the normalised text holds them, and the units that they are."""
 _POWERS = {"square": 2, "sq": 2, "squared": 2, "cubic": 3, "cu": 3, "cubed": 3}
@@ -134,6 +134,9 @@ _STOP = frozenset(
         "true", "correct", "incorrect", "choice", "option", "approximately", "infinity",
     ]
 )  # fmt: skip
+_PLURALS = {
+    "people": "person", "children": "child", "men": "man", "women": "woman", "mice": "mouse",
+}  # fmt: skip
 _WORDS = re.compile(r"[A-Za-z]+|\^?\s*\{?(-?\d)\}?|[/·*]|[°%£¥'\"]")
 
 
@@ -266,7 +269,7 @@ def _lookup(word: str) -> tuple[Fraction, Dimension | None]:
         return KNOWN[lowered]
     if lowered in _STOP or len(word) < 3:
         return Fraction(1), None
-    stem = lowered.removesuffix("s")
+    stem = _PLURALS.get(lowered) or lowered.removesuffix("s")
     return Fraction(1), ((f"noun:{stem}", 1),)
 
 
@@ -278,8 +281,16 @@ def compatible(gold: Unit | None, other: Unit | None) -> Fraction | None:
         for factor, base in ((other.factor, other.dimension), *other.also):
             if dimension == base:
                 return factor / size
+    bare = [_without_nouns(unit.dimension) for unit in (gold, other)]
+    named = [bare[0] != gold.dimension, bare[1] != other.dimension]
+    if bare[0] == bare[1] != () and not all(named):
+        return other.factor / gold.factor  # 20% off, 5 kg of apples
     generic = [dict(unit.dimension).get("generic") for unit in (gold, other)]
     lengths = [dict(unit.dimension).get("length") for unit in (gold, other)]
     if any(generic) and (generic[0] or lengths[0]) == (generic[1] or lengths[1]):
         return Fraction(1)
     return None
+
+
+def _without_nouns(dimension: Dimension) -> Dimension:
+    return tuple(part for part in dimension if not part[0].startswith("noun:"))

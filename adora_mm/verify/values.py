@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from adora_mm.verify import units
 from adora_mm.verify.limits import AnswerError
 from adora_mm.verify.parser import Parser
@@ -19,7 +21,11 @@ def read_value(tokens: list[Token]) -> tuple[Node, Unit | None]:
     tokens, money = _take_currency(tokens)
     if not tokens:
         raise AnswerError("a value is missing")
-    if all(_is_word(token) for token in tokens) and not _formula_words(tokens):
+    if (
+        all(_is_word(token) for token in tokens[:-1])
+        and _ends_words(tokens)
+        and not _formula_words(tokens)
+    ):
         return Node("text", (), " ".join(token.text for token in tokens)), None
     if tokens[0].text == "]":
         tokens[0] = Token("op", "(", False)  # ]1, 2[ is the open interval (1, 2)
@@ -30,6 +36,9 @@ def read_value(tokens: list[Token]) -> tuple[Node, Unit | None]:
     if rest:
         node, found = _compound(node, rest)
         unit = money or found
+        if node.op == "percent":  # 20% off
+            node, mark = node.args[0], units.PERCENT.dimension
+            unit = replace(unit, dimension=tuple(sorted(unit.dimension + mark)))
     return (node, unit) if unit is not None else _marked(node)
 
 
@@ -75,6 +84,12 @@ def _marked(node: Node) -> tuple[Node, Unit | None]:
     if node.op in ("add", "mul", "div") and any(n.op == "deg" for n in walk(node)):
         return node, units.DEGREE
     return node, None
+
+
+def _ends_words(tokens: list[Token]) -> bool:
+    """The last of some words, or the number of an angle."""
+    numbered = len(tokens) > 1 and tokens[-1].kind == "num" and tokens[-2].text == "angle"
+    return numbered or _is_word(tokens[-1])
 
 
 def _is_word(token: Token) -> bool:

@@ -14,6 +14,8 @@ _TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ni
 _SMALL = {word: value for value, word in enumerate(_UNITS)} | {
     word: 10 * k for k, word in enumerate(_TENS, 2)
 }
+_SCALES = {"hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9}
+_AND_A = (["and", "a"], ["and", "one"])
 _PARTS = {
     "half": 2, "third": 3, "thirds": 3, "quarter": 4, "quarters": 4, "fourth": 4, "fifth": 5,
     "fifths": 5, "fourths": 4, "halves": 2, "sixth": 6, "sixths": 6, "seventh": 7, "sevenths": 7,
@@ -30,7 +32,13 @@ _GENERIC = frozenset(
         "segment", "line", "triangles", "angles", "lines", "segments", "quadrilaterals", "shapes",
     }
 )  # fmt: skip
-_SYNONYMS = {"dne": "does not exist", "infinitely many solutions": "infinitely many"}
+_SYNONYMS = {
+    "dne": "does not exist", "infinitely many solutions": "infinitely many",
+    "infinite": "infinitely many", "infinite solutions": "infinitely many",
+    "infinite number of solutions": "infinitely many", "anticlockwise": "counterclockwise",
+    "anti-clockwise": "counterclockwise", "counter-clockwise": "counterclockwise",
+}  # fmt: skip
+_ACROSS = re.compile(r"\b(?:across|over|in|about)\b")
 _CRITERIA = frozenset({"sss", "sas", "asa", "aas", "saa", "hl", "rhs", "aa", "aaa"})
 _KINDS = frozenset({"similarity", "similar", "congruence", "congruency", "congruent"})
 _INITIALS = {"side": "s", "angle": "a"}
@@ -52,6 +60,9 @@ def number_in_words(text: str) -> Node | None:
     words = text.replace("-", " ").split()
     if not words or len(words) > 6:
         return None
+    if len(words) > 2 and words[-1] in ("half", "quarter") and words[-3:-1] in _AND_A:
+        whole = number_in_words(" ".join(words[:-3]))
+        return whole and Node("add", (whole, Node("div", (number(1), number(_PARTS[words[-1]])))))
     if len(words) == 2 and words[0] in _SMALL and words[1] in _PARTS:
         return Node("div", (number(_SMALL[words[0]]), number(_PARTS[words[1]])))
     total, current = 0, None
@@ -65,10 +76,9 @@ def number_in_words(text: str) -> Node | None:
             ):
                 return None
             current = (current or 0) + value
-        elif word in ("hundred", "thousand") and current is not None and current > 0:
-            scale = 100 if word == "hundred" else 1000
-            current *= scale
-            if scale == 1000:
+        elif word in _SCALES and current is not None and current > 0:
+            current *= _SCALES[word]
+            if word != "hundred":
                 total, current = total + current, 0
         else:
             return None
@@ -96,9 +106,17 @@ def means_nothing(text: str) -> bool:
     return text in _NOTHING
 
 
+def _usual(text: str) -> str:
+    """One wording of what is said in several ways."""
+    text = (
+        _SYNONYMS.get(text, text).replace("right-angled", "right").replace("right angled", "right")
+    )
+    return _ACROSS.sub("over", text) if "reflect" in text else text
+
+
 def same_words(gold: str, other: str) -> bool:
     """Whether folded words agree, apart from a generic noun or shape word on one side."""
-    gold, other = _SYNONYMS.get(gold, gold), _SYNONYMS.get(other, other)
+    gold, other = _usual(gold), _usual(other)
     if gold == other:
         return True
     angles = _ANGLE.fullmatch(gold), _ANGLE.fullmatch(other)
