@@ -65,8 +65,8 @@ def _parse(text: str) -> Answer:
     if not cleaned:
         return Answer("", (), error="the answer is empty")
     try:
-        read = _read(cleaned)
-        return replace(read, parameter=parameter, statement=statement(cleaned))
+        read, key = _read(cleaned), statement(cleaned)
+        return replace(read, parameter=parameter, statement=key) if parameter or key else read
     except LimitError as error:
         return Answer(cleaned, (), error=str(error))
     except AnswerError as error:

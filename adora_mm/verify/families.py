@@ -38,6 +38,7 @@ def with_integer(items: list[Item], stated: str) -> list[Item]:
             item,
             chain=tuple(rename_symbol(node, letter, INTEGER) for node in item.chain),
             other=None,
+            family=True,
         )
         for item in items
     ]

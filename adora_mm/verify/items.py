@@ -63,6 +63,8 @@ class Item:
     """The value is an azimuth in degrees: `315° T`, `N 34° W`."""
     pieces: tuple[tuple[Item, Item], ...] = ()
     """Values and conditions of a piecewise function."""
+    family: bool = False
+    """The values run over the integers, with the letter of `families.INTEGER`."""
     error: str = ""
     """Why the formula could not be read, when it could not."""
 

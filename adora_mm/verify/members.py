@@ -16,7 +16,7 @@ from adora_mm.verify.families import rename_symbol, same_progression
 from adora_mm.verify.items import Item
 from adora_mm.verify.limits import UndecidedError
 from adora_mm.verify.profiles import Profile
-from adora_mm.verify.syntax import CONTAINERS, Node, number, symbols, walk
+from adora_mm.verify.syntax import Node, number, symbols, walk
 from adora_mm.verify.words import means_nothing, same_criterion, same_words
 
 Outcome = tuple[bool, str]
@@ -102,7 +102,7 @@ def _one_value(gold: Item, other: Item, value: Node, profile: Profile) -> Outcom
     target = gold.chain[-1]
     if gold.label and other.label and gold.label != other.label and "(" in gold.label + other.label:
         value = _rename(value, _argument(other.label), _argument(gold.label))
-    if target.op not in CONTAINERS and same_progression(target, value):
+    if gold.family and other.family and same_progression(target, value):
         return True, "the same family of values"
     if is_scalar(target) and is_scalar(value):
         return _quantities(gold, other, target, value, profile)

@@ -55,7 +55,7 @@ _CODES = {"USD": "usd", "EUR": "euro", "GBP": "pound"}
 _SIGNS = {"\\perp": "perpendicular", "\\parallel": "parallel"}
 _IS_ANSWER = re.compile(r"(?<=\S)\s+is\s+the\s+(?:final\s+|correct\s+)?answer$")
 _ROOT = re.compile(r"(?:the\s+)?\b(?:(square|cube)\s+)?root\s+(?:of\s+)?(\d+)(?![\w.])")
-_DEGREES = {None: "", "square": "", "cube": "[3]"}
+_ROOTS = {None: "\\sqrt", "square": "\\sqrt", "cube": "\\sqrt[3]"}
 _THAN = re.compile(
     r"(?<=[\w)])\s+(?:is\s+)?(greater|more|less)\s+than\s+(or\s+equal\s+to\s+)?(?=[-\d\\a-z])",
     re.IGNORECASE,
@@ -88,7 +88,7 @@ def strip_phrases(text: str) -> str:
         text = _TRAIL.sub("", text).strip()
     if text.endswith((")", "}")) or text[-1:].isalpha():
         text = _REMARK.sub("", text).strip()
-    return _spelled(text)
+    return _spelled(text) if " " in text or "\\" in text or "C" in text or "P" in text else text
 
 
 def _spelled(text: str) -> str:
@@ -98,9 +98,7 @@ def _spelled(text: str) -> str:
     if "answer" in text:
         text = _IS_ANSWER.sub("", text)
     if "root" in text:
-        text = _ROOT.sub(
-            lambda match: f"\\sqrt{_DEGREES[match.group(1)]}{{{match.group(2)}}}", text
-        )
+        text = _ROOT.sub(lambda match: f"{_ROOTS[match.group(1)]}{{{match.group(2)}}}", text)
     if "than" in text:
         text = _THAN.sub(lambda match: _ORDERS[match.group(1).lower(), bool(match.group(2))], text)
     if "dozen" in text:

@@ -62,6 +62,11 @@ def statement(text: str) -> tuple[str, ...] | None:
     if len(text) > _MAX_CHARS:
         return None
     text = text.strip(" .$")
+    first = text[:1]
+    if first.isdigit():
+        return _clock(text)
+    if not first.isalpha():
+        return _figures(text) if first == "\\" else None
     return _figures(text) or _clock(text) or _direction(text) or _reply(text)
 
 
@@ -128,6 +133,8 @@ def _clock(text: str) -> tuple[str, ...] | None:
     """Seconds since midnight and how the half of the day is known: `12h`, `24h` or not at all."""
     if text.lower() in _NAMED_TIMES:
         return "clock", str(_NAMED_TIMES[text.lower()]), "12h"
+    if ":" not in text and text[-1] not in "mM":
+        return None
     match = _CLOCK.fullmatch(text) or _HOURS.fullmatch(text)
     if match is None:
         return None

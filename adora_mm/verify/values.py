@@ -21,11 +21,7 @@ def read_value(tokens: list[Token]) -> tuple[Node, Unit | None]:
     tokens, money = _take_currency(tokens)
     if not tokens:
         raise AnswerError("a value is missing")
-    if (
-        all(_is_word(token) for token in tokens[:-1])
-        and _ends_words(tokens)
-        and not _formula_words(tokens)
-    ):
+    if _all_words(tokens) and not _formula_words(tokens):
         return Node("text", (), " ".join(token.text for token in tokens)), None
     if tokens[0].text == "]":
         tokens[0] = Token("op", "(", False)  # ]1, 2[ is the open interval (1, 2)
@@ -86,10 +82,10 @@ def _marked(node: Node) -> tuple[Node, Unit | None]:
     return node, None
 
 
-def _ends_words(tokens: list[Token]) -> bool:
-    """The last of some words, or the number of an angle."""
+def _all_words(tokens: list[Token]) -> bool:
+    """Nothing but words; an angle may have a number."""
     numbered = len(tokens) > 1 and tokens[-1].kind == "num" and tokens[-2].text == "angle"
-    return numbered or _is_word(tokens[-1])
+    return all(_is_word(token) for token in (tokens[:-1] if numbered else tokens))
 
 
 def _is_word(token: Token) -> bool:

@@ -108,9 +108,9 @@ def means_nothing(text: str) -> bool:
 
 def _usual(text: str) -> str:
     """One wording of what is said in several ways."""
-    text = (
-        _SYNONYMS.get(text, text).replace("right-angled", "right").replace("right angled", "right")
-    )
+    text = _SYNONYMS.get(text, text)
+    if "angled" in text:
+        text = text.replace("right-angled", "right").replace("right angled", "right")
     return _ACROSS.sub("over", text) if "reflect" in text else text
 
 
