@@ -10,7 +10,8 @@ from adora_mm.verify.normalize import fold_words, normalize
 
 LETTERS = "ABCDEFGHIJ"
 _DRESS = re.compile(
-    r"^\W*(?:(?:option|choice|answer|ans|opt)\b\W*(?:is\b\W*)?)?"
+    r"^\W*(?:(?:(?:so|thus|therefore|hence)\b\W*)?(?:the\s+)?(?:correct\s+|final\s+)?"
+    r"(?:option|choice|answer|ans|opt)\b\W*(?:is\b\W*)?|[故应]?选项?\W*|(?:正确)?答案[是为选]?\W*)?"
     r"(?:\\?\(|\[|\{)?\s*([A-Ja-j])\s*(?:\)|\]|\}|[.:,]|$)\s*\}?\s*[.:)]?\s*(.*)$",
     re.IGNORECASE | re.DOTALL,
 )

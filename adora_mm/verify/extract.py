@@ -17,7 +17,10 @@ _BOX = re.compile(r"\\(?:boxed|fbox)\s*(?=[{\s\d])")
 _THINK = re.compile(r"<(/?)think>", re.IGNORECASE)
 _BRACES = re.compile(r"[{}\\]")
 _ANSWER = re.compile(
-    r"\banswer(?:\s+choice)?[*_ \t]{0,6}(?::|=|\bis\b|\bare\b)[*_\s:]{0,6}", re.IGNORECASE
+    r"\banswer(?:\s+choice)?[*_ \t]{0,6}(?::|=|\bis\b|\bare\b)[*_\s:]{0,6}"
+    r"|^#{1,6}[ \t]{1,4}(?:final[ \t]{1,4})?answer[*_ \t]{0,6}\n\s{0,6}"
+    r"|答案[是为选]?[*_\s:：]{0,6}",
+    re.IGNORECASE | re.MULTILINE,
 )
 _MARKER = re.compile(r"####[ \t]{0,6}")
 _LETTER = re.compile(

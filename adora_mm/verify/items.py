@@ -160,7 +160,7 @@ def _parse_formula(tokens: list[Token], words: str) -> Item:
         return labelled
     if not parts[0]:
         return _values(None, parts[1:], words)  # `= 5`
-    if any(token.text in _UNEVALUATED for token in parts[0]):
+    if any(token.text in _UNEVALUATED for part in parts for token in part):
         return _values(None, parts, words)  # an integral and its value
     if signs == ["="]:
         relation = _equation(parts, "=")

@@ -20,6 +20,7 @@ _LEAD = re.compile(
     re.IGNORECASE,
 )
 _TRAIL = re.compile(r"(?<=[\w)}\]%°$|!'])(?:\s*[.;,])+\s*$")
+_ALL_TEXT = re.compile(r"^\\text\s*\{\s*(-?\d[^{}]*)\}$")
 _PLACES = (
     r"(?:\d+|one|two|three|four|five)\s*(?:d\.?\s?p\.?|s\.?\s?f\.?|sig\.?\s?figs?\.?"
     r"|decimals?|decimal\s+places?|significant\s+(?:figures|digits))"
@@ -84,6 +85,8 @@ _INTEGERS = re.compile(
 def strip_phrases(text: str) -> str:
     """An answer without its lead-in, its final points and its remark on rounding."""
     text = _LEAD.sub("", text).strip()
+    if text.startswith("\\text"):
+        text = _ALL_TEXT.sub(r"\1", text)
     if not text.endswith("..."):
         text = _TRAIL.sub("", text).strip()
     if text.endswith((")", "}")) or text[-1:].isalpha():

@@ -37,9 +37,12 @@ def read_rows() -> list[Row]:
     return rows
 
 
-def read_responses() -> list[dict[str, Any]]:
-    lines = (FOLDER / "examined_responses.jsonl").read_text(encoding="utf-8").splitlines()
-    return [json.loads(line) for line in lines]
+def read_responses() -> list[Any]:
+    return [
+        pytest.param(json.loads(line), id=f"{path.stem}:{number}")
+        for path in sorted(FOLDER.glob("*.jsonl"))
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+    ]
 
 
 ROWS = read_rows()
@@ -49,7 +52,8 @@ RESPONSES = read_responses()
 def test_the_tables_are_large_enough_and_well_formed() -> None:
     assert len(ROWS) >= 300
     assert len(RESPONSES) >= 100
-    for labels in ({row[1] for row in ROWS}, {row["label"] for row in RESPONSES}):
+    responses = [param.values[0]["label"] for param in RESPONSES]
+    for labels in ({row[1] for row in ROWS}, set(responses)):
         assert labels == {"+", "-"}
 
 
@@ -71,7 +75,7 @@ def test_row(
     assert verdict.correct == (sign == "+"), f"{gold!r} against {prediction!r}: {verdict.reason}"
 
 
-@pytest.mark.parametrize("row", RESPONSES, ids=range(1, len(RESPONSES) + 1))
+@pytest.mark.parametrize("row", RESPONSES)
 def test_response(row: dict[str, Any]) -> None:
     profile = PROFILES[row.get("profile", "reward")]
     verdict = decide_response(row["response"], row["gold"], row.get("choices"), profile)
