@@ -29,7 +29,7 @@ from adora_mm.verify.tokens import Token, tokenize
 _OPEN_COMMANDS = frozenset({"begin", "langle", "lfloor", "lceil"})
 _CLOSE_COMMANDS = frozenset({"end", "rangle", "rfloor", "rceil"})
 _JOINERS = frozenset({"and", "or"})
-_SHAPED = frozenset({"set", "tuple", "matrix"})
+_SHAPED = frozenset({"set", "matrix"})
 _DATE = re.compile(r"\d{1,2}/\d{1,2}/\d{4}|\d{4}-\d{1,2}-\d{1,2}")
 # "(2) Oliver is a knight": the number of a statement, which begins a member.
 _NUMBERED = re.compile(r"\s?\(\d{1,2}\)\s+(?=[A-Z][a-z]+ is\b)")

@@ -49,6 +49,10 @@ _ONE_IN = re.compile(r"(\d+)\s+in\s+(\d+)")
 _AND_PART = re.compile(
     r"^(-?\d+) and (?:(a|one) (half|third|quarter)|(\d+/\d+|\\frac\{\d+\}\{\d+\}))(?!\w)"
 )
+_AND_SMALLER = re.compile(
+    r"(?<=\d)(\s*(?:hours?|hrs?|h|minutes?|min|feet|foot|ft|pounds?|lbs?|degrees?))"
+    r"\s+and\s+(?=\d+(?:\.\d+)?\s*(?:min|sec|inch|in\b|ounce|oz))"
+)
 _NAMED_PARTS = {"half": "1/2", "third": "1/3", "quarter": "1/4"}
 _REPEATING = re.compile(r"^(-?\d*)\.(\d)\s*\(?(?:repeating|recurring)\)?$")
 _CURRENCY_CODE = re.compile(r"(USD|EUR|GBP)\s*(?=\d)")
@@ -110,7 +114,7 @@ def _spelled(text: str) -> str:
     if " of " in text or "{of" in text:
         text = _OUT_OF.sub(r"\\frac{\1}{\2}", text)
     if "and" in text:
-        text = _AND_PART.sub(_mixed, text)
+        text = _AND_SMALLER.sub(r"\1 ", _AND_PART.sub(_mixed, text))
     if "per cent" in text:
         text = text.replace("per cent", "percent")
     if "repeating" in text or "recurring" in text:

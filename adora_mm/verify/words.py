@@ -38,6 +38,13 @@ _SYNONYMS = {
     "infinite number of solutions": "infinitely many", "anticlockwise": "counterclockwise",
     "anti-clockwise": "counterclockwise", "counter-clockwise": "counterclockwise",
 }  # fmt: skip
+_QUADRANTS = {
+    name: str(number)
+    for number, names in enumerate(
+        ("first 1st i", "second 2nd ii", "third 3rd iii", "fourth 4th iv"), 1
+    )
+    for name in names.split()
+}
 _ACROSS = re.compile(r"\b(?:across|over|in|about)\b")
 _CRITERIA = frozenset({"sss", "sas", "asa", "aas", "saa", "hl", "rhs", "aa", "aaa"})
 _KINDS = frozenset({"similarity", "similar", "congruence", "congruency", "congruent"})
@@ -111,6 +118,8 @@ def _usual(text: str) -> str:
     text = _SYNONYMS.get(text, text)
     if "angled" in text:
         text = text.replace("right-angled", "right").replace("right angled", "right")
+    if "quadrant" in text:
+        return " ".join(sorted(_QUADRANTS.get(word, word) for word in text.split()))
     return _ACROSS.sub("over", text) if "reflect" in text else text
 
 
