@@ -10,8 +10,9 @@ from adora_mm.verify.normalize import fold_words, normalize
 
 LETTERS = "ABCDEFGHIJ"
 _DRESS = re.compile(
-    r"^\W*(?:(?:(?:so|thus|therefore|hence)\b\W*)?(?:the\s+)?(?:correct\s+|final\s+)?"
-    r"(?:option|choice|answer|ans|opt)\b\W*(?:is\b\W*)?|[故应]?选项?\W*|(?:正确)?答案[是为选]?\W*)?"
+    r"^\W{0,40}(?:(?:(?:so|thus|therefore|hence)\b\W{0,8})?(?:the\s+)?(?:correct\s+|final\s+)?"
+    r"(?:option|choice|answer|ans|opt)\b\W{0,8}(?:is\b\W{0,8})?"
+    r"|[故应]?选项?\W{0,8}|(?:正确)?答案[是为选]?\W{0,8})?"
     r"(?:\\?\(|\[|\{)?\s*([A-Ja-j])\s*(?:\)|\]|\}|[.:,]|$)\s*\}?\s*[.:)]?\s*(.*)$",
     re.IGNORECASE | re.DOTALL,
 )

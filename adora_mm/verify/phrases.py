@@ -77,6 +77,7 @@ _COUNTED = re.compile(
     r"|(?<![\w.])(\d{1,3})([CP])(\d{1,3})(?![\w.])"
 )
 _COUNTS = frozenset("CPA")
+_TAIL = 60
 _WRAPPED = re.compile(r"\\text\s*\{([^{}]*)\}")
 _INTEGERS = re.compile(
     r"(?:[\s,;(]|\bwhere\b|\bfor\b|\bwith\b)+"
@@ -150,7 +151,7 @@ def split_parameter(text: str) -> tuple[str, str]:
     if "Z" not in text and "integer" not in text:
         return text, ""
     unwrapped = _WRAPPED.sub(r" \1 ", text)
-    match = _INTEGERS.search(unwrapped)
+    match = _INTEGERS.search(unwrapped, max(0, len(unwrapped) - _TAIL))
     if match is None or match.start() == 0:
         return text, ""
     return unwrapped[: match.start()].strip(), next(filter(None, match.groups()))
