@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+from adora_mm.verify.containers import is_scalar
+from adora_mm.verify.derivations import follows
 from adora_mm.verify.items import CLOSING, OPENING, Item, parse_item
 from adora_mm.verify.limits import (
     CACHED_CHARS,
@@ -15,26 +17,22 @@ from adora_mm.verify.limits import (
     LimitError,
 )
 from adora_mm.verify.normalize import fold_words, normalize
+from adora_mm.verify.phrases import split_parameter, strip_phrases
+from adora_mm.verify.piecewise import read_cases
 from adora_mm.verify.plusminus import expand_pm
+from adora_mm.verify.ranges import excluded_points, reals_without
 from adora_mm.verify.scalars import is_infinite
-from adora_mm.verify.syntax import Node, walk
+from adora_mm.verify.statements import statement
+from adora_mm.verify.syntax import REALS, Node, walk
 from adora_mm.verify.tokens import Token, tokenize
 
 _OPEN_COMMANDS = frozenset({"begin", "langle", "lfloor", "lceil"})
 _CLOSE_COMMANDS = frozenset({"end", "rangle", "rfloor", "rceil"})
 _JOINERS = frozenset({"and", "or"})
-_SHAPED = frozenset({"set", "tuple", "matrix"})
+_SHAPED = frozenset({"set", "matrix"})
 _DATE = re.compile(r"\d{1,2}/\d{1,2}/\d{4}|\d{4}-\d{1,2}-\d{1,2}")
 # "(2) Oliver is a knight": the number of a statement, which begins a member.
 _NUMBERED = re.compile(r"\s?\(\d{1,2}\)\s+(?=[A-Z][a-z]+ is\b)")
-_LEAD = re.compile(
-    r"^(?:(?:so|thus|therefore|hence),?\s+)?(?:the\s+)?(?:(?:final|correct)\s+)?"
-    r"(?:answer|result)\s*(?:is|are|=|:)\s*:?\s*"
-    r"|^\\(?:therefore|to)(?![a-zA-Z])\s*"
-    r"|^(?:about|around|approximately|roughly|exactly)\s+(?=[\d\\-])",
-    re.IGNORECASE,
-)
-_TRAIL = re.compile(r"(?<=[\w)}\]%°$|!'])(?:\s*[.;,])+\s*$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +46,10 @@ class Answer:
     """Joined by "or": one of them, or all solutions."""
     error: str = ""
     """Why the answer is unreadable; empty when every item was read."""
+    parameter: str = ""
+    """The letter that stands for any integer, where the answer says so."""
+    statement: tuple[str, ...] | None = None
+    """The key of an answer that is a statement about figures, a time or a direction."""
 
 
 def parse_answer(text: str) -> Answer:
@@ -59,18 +61,19 @@ def _parse(text: str) -> Answer:
     if len(text) > MAX_ANSWER_CHARS:
         reason = f"the answer is longer than {MAX_ANSWER_CHARS} characters"
         return Answer(text[:80], (), error=reason)
-    cleaned = _LEAD.sub("", normalize(text)).strip()
-    if not cleaned.endswith("..."):
-        cleaned = _TRAIL.sub("", cleaned).strip()
+    cleaned, parameter = split_parameter(strip_phrases(normalize(text)))
     if not cleaned:
         return Answer("", (), error="the answer is empty")
     try:
-        return _read(cleaned)
+        read, key = _read(cleaned), statement(cleaned)
+        return replace(read, parameter=parameter, statement=key) if parameter or key else read
     except LimitError as error:
         return Answer(cleaned, (), error=str(error))
     except AnswerError as error:
         item = Item(None, (), None, fold_words(cleaned), error=str(error))
-        return Answer(cleaned, (item,), error="" if _is_prose(cleaned) else str(error))
+        key = statement(cleaned)
+        unread = "" if key or _is_prose(cleaned) else str(error)
+        return Answer(cleaned, (item,), error=unread, statement=key)
 
 
 _cached = lru_cache(maxsize=8192)(_parse)
@@ -80,7 +83,11 @@ def _read(cleaned: str) -> Answer:
     if _DATE.fullmatch(cleaned):
         return Answer(cleaned, (Item(None, (), None, fold_words(cleaned)),))
     statements = _NUMBERED.sub("\n", cleaned)
-    segments, joiner = split_members(tokenize(statements)[:-1])
+    tokens = tokenize(statements)[:-1]
+    cases = read_cases(tokens, fold_words(cleaned)) if "cases" in cleaned else None
+    if cases is not None:
+        return Answer(cleaned, tuple(cases), error=next((i.error for i in cases if i.error), ""))
+    segments, joiner = split_members(tokens)
     if len(segments) > MAX_ITEMS:
         raise LimitError(f"the answer has more than {MAX_ITEMS} members")
     items = _expanded([parse_item(segment, cleaned, len(segments)) for segment in segments])
@@ -91,7 +98,12 @@ def _read(cleaned: str) -> Answer:
     if len(items) > 1 and joiner == "or" and all(_is_interval(item) for item in items):
         parts = tuple(item.chain[-1] for item in items)
         return Answer(cleaned, (Item(items[0].label, (Node("union", parts),), None, whole),))
+    if len(items) > 1 and joiner != "or" and follows(items):
+        return Answer(cleaned, (items[-1],))
+    if joiner == "to":
+        raise AnswerError("steps joined by arrows that do not lead to one value")
     joined = _both_bounds(items) if joiner == "and" else None
+    joined = joined or (_without_points(items) if len(items) > 1 and joiner != "or" else None)
     if joined is not None:
         return Answer(cleaned, (Item(items[0].label, (joined,), None, whole),))
     textual = all(not item.chain and item.relation is None for item in items)
@@ -115,6 +127,21 @@ def _both_bounds(items: list[Item]) -> Node | None:
         return None
     marks = str(low[0].value)[0] + str(high[0].value)[1]
     return Node("interval", (low[0].args[0], high[0].args[1]), marks)
+
+
+def _without_points(items: list[Item]) -> Node | None:
+    r"""`x \ne 2, x \ne 3`, `x \ne 2, 3` and `x \in \mathbb{R}, x \ne 2` as one set of reals."""
+    if items[0].label is None or any(not item.chain for item in items):
+        return None
+    points: list[Node] = []
+    for item in items:
+        value = item.chain[-1]
+        removed = excluded_points(value)
+        bare = item.label is None and item.unit is None and bool(points) and is_scalar(value)
+        if not bare and (item.label != items[0].label or not (removed or value == REALS)):
+            return None
+        points.extend((value,) if bare else removed)
+    return reals_without(tuple(points)) if points else None
 
 
 def _is_prose(text: str) -> bool:
@@ -149,6 +176,9 @@ def split_members(tokens: list[Token]) -> tuple[list[list[Token]], str]:
             joiner = word if word == "or" or not joiner else joiner
             segments.append([])
         elif depth <= 0 and kind == "op" and text == "&":
+            segments.append([])
+        elif depth <= 0 and kind == "cmd" and text == "to":
+            joiner = "to"
             segments.append([])
         else:
             segments[-1].append(token)

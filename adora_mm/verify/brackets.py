@@ -9,6 +9,7 @@ from adora_mm.verify.limits import MAX_ITEMS, AnswerError, LimitError
 from adora_mm.verify.numerals import in_base
 from adora_mm.verify.syntax import REALS, Node, func, number, symbol
 from adora_mm.verify.tokens import Token
+from adora_mm.verify.vectors import determinant
 
 if TYPE_CHECKING:
     from adora_mm.verify.parser import Parser
@@ -101,13 +102,36 @@ def _bars(parser: Parser) -> Node:
     parser.depth -= 1
     parser.expect("|")
     parser.bars -= 1
-    return func("abs", inner)
+    return _determinant(inner) if inner.op == "matrix" else func("abs", inner)
+
+
+def _determinant(matrix: Node) -> Node:
+    return determinant([list(row.args) for row in matrix.args])
+
+
+def _det(parser: Parser, name: str) -> Node:
+    matrix = parser.factor()
+    if matrix.op != "matrix":
+        raise AnswerError("a determinant of something that is no matrix")
+    return _determinant(matrix)
+
+
+def transposed(node: Node) -> Node:
+    """`[1, 2]^T` and the transpose of a matrix."""
+    rows = [row.args for row in node.args] if node.op == "matrix" else [node.args]
+    return Node("matrix", tuple(Node("row", column) for column in zip(*rows, strict=True)))
 
 
 def subscript(parser: Parser, node: Node) -> Node:
     """`x_1` is a variable of its own, `52_8` a number in base 8; the sign `_` has been read."""
     if node.op == "num":
         return in_base(node, parser.script())
+    if node.op == "list" and len(node.args) == 1:  # [F(x)]_0^1: an antiderivative between bounds
+        bounds = [parser.script()]
+        if parser.at_op("^"):
+            parser.advance()
+            bounds.append(parser.script())
+        return Node("big", (*bounds, *node.args), "between")
     if node.op != "sym":
         raise AnswerError("an index on something that is neither a letter nor a number")
     if not parser.at_op("{"):
@@ -206,8 +230,9 @@ def _matrix(parser: Parser, name: str) -> Node:
     rows = [row for row in rows if row]
     if not rows or len({len(row) for row in rows}) != 1:
         raise AnswerError("the rows of a matrix differ in length")
-    matrix = Node("matrix", tuple(Node("row", tuple(row)) for row in rows))
-    return func("det", matrix) if kind == "vmatrix" else matrix
+    if kind == "vmatrix":
+        return determinant(rows)
+    return Node("matrix", tuple(Node("row", tuple(row)) for row in rows))
 
 
 def _environment(parser: Parser) -> str:
@@ -252,7 +277,8 @@ COMMANDS: dict[str, Callable[[Parser, str], Node]] = {
     "frac": _fraction, "sqrt": _root, "binom": _binomial, "lfloor": _rounded, "lceil": _rounded,
     "langle": _angle_brackets, "overline": _bar_over, "overrightarrow": _bar_over, "vec": _bar_over,
     "bar": _bar_over, "hat": _bar_over, "widehat": _bar_over, "begin": _matrix, "sum": _big,
-    "int": _big, "prod": _big, "lim": _big, "mathbb": _number_set, "mathcal": _bar_over,
+    "int": _big, "prod": _big, "lim": _big, "mathbb": _number_set, "det": _det,
+    "mathcal": _bar_over,
 }  # fmt: skip
 STARTERS = frozenset(COMMANDS) | {"pi", "infty", "usd"} - {"usd"}
 """Commands that can begin a factor, so that a product sign may be left out before them."""

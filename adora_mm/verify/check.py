@@ -18,6 +18,7 @@ from adora_mm.verify.extract import find_answer, unwrap
 from adora_mm.verify.limits import MAX_ANSWER_CHARS, LimitError, UndecidedError, start_work
 from adora_mm.verify.profiles import Profile
 from adora_mm.verify.scalars import within_limits
+from adora_mm.verify.statements import same_statement
 from adora_mm.verify.syntax import walk
 
 Choices = Sequence[str] | None
@@ -49,7 +50,12 @@ def decide_response(response: str, gold: str, choices: Choices, profile: Profile
     if len(found.answers) > 1 and not _all_equal(found.answers, choices, profile):
         reason = f"{found.rule}: {len(found.answers)} different final answers"
         return verdict("incorrect", found.answers[-1], reason)
-    decided = decide_answer(first, gold, choices, profile)
+    decided = None
+    for answer in found.answers:  # equal ones may still differ in a unit or a label
+        decided = decide_answer(answer, gold, choices, profile)
+        if decided is None or not decided.correct:
+            first = answer
+            break
     if decided is None:
         return None
     return verdict(decided.outcome, first, f"{found.rule}: {decided.reason}")
@@ -98,6 +104,11 @@ def _decide(prediction: str, gold: str, profile: Profile) -> Verdict:
     same_text = bool(target.text) and target.text == answer.text
     if same_text:
         return verdict("correct", prediction, "the same text as the gold")
+    if target.statement and answer.statement:
+        agree = same_statement(target.statement, answer.statement)
+        if agree is not None:
+            reason = "the same statement" if agree else "a different statement"
+            return verdict("correct" if agree else "incorrect", prediction, reason)
     if answer.error:
         inner = _without_choice(prediction, target, profile)
         return inner or verdict("unparsed", prediction, answer.error)
@@ -129,7 +140,10 @@ def _gold_in_limits(gold: str) -> bool:
 
 
 def _unevaluated(answer: Answer) -> bool:
-    return any(n.op == "big" for item in answer.items for node in item.chain for n in walk(node))
+    """Whether a member's value is left as a sum or integral; one with its value stated is not."""
+    return any(
+        n.op == "big" for item in answer.items for node in item.chain[-1:] for n in walk(node)
+    )
 
 
 def _is_set(answer: Answer) -> bool:

@@ -10,10 +10,14 @@ from adora_mm.verify.normalize import fold_words, normalize
 
 LETTERS = "ABCDEFGHIJ"
 _DRESS = re.compile(
-    r"^\W*(?:(?:option|choice|answer|ans|opt)\b\W*(?:is\b\W*)?)?"
+    r"^\W{0,40}(?:(?:(?:so|thus|therefore|hence)\b\W{0,8})?(?:the\s+)?(?:correct\s+|final\s+)?"
+    r"(?:option|choice|answer|ans|opt)\b\W{0,8}(?:is\b\W{0,8})?"
+    r"|[故应]?选项?\W{0,8}|(?:正确)?答案[是为选]?\W{0,8})?"
     r"(?:\\?\(|\[|\{)?\s*([A-Ja-j])\s*(?:\)|\]|\}|[.:,]|$)\s*\}?\s*[.:)]?\s*(.*)$",
     re.IGNORECASE | re.DOTALL,
 )
+_LISTED = re.compile(r"(?:^|(?<=[\s,;({]))\(?([A-J])\s?[.):、](?=[\s}]*\w)")
+_LIST_CHARS = 600
 _BETWEEN = re.compile(r"[\s,;&/().{}*]+|\b(?:and|or)\b")
 _FONTS = re.compile(r"\\(?:text|mathbf|mathrm|textbf|bf|rm|textit|boldsymbol)\b\s*")
 
@@ -39,7 +43,11 @@ def split_letter(text: str) -> tuple[str | None, str]:
 
 
 def several_letters(text: str) -> bool:
-    """Whether an answer names more than one option: `A, C` or `A or B`."""
+    """Whether an answer names more than one option: `A, C`, `A or B`, `A. 9, B. 18, C. 36`."""
+    if len(text) > _LIST_CHARS:
+        return False
+    if len({match.group(1) for match in _LISTED.finditer(_FONTS.sub("", text))}) > 1:
+        return True
     if len(text) > 80:
         return False
     parts = [part for part in _BETWEEN.split(_FONTS.sub("", normalize(text))) if part]

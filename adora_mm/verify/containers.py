@@ -9,6 +9,7 @@ from adora_mm.verify import scalars
 from adora_mm.verify.plusminus import expand_pm
 from adora_mm.verify.profiles import Profile
 from adora_mm.verify.syntax import CONTAINERS, Node
+from adora_mm.verify.vectors import components
 
 _SEQUENCES = frozenset({"tuple", "list", "interval"})
 
@@ -26,6 +27,10 @@ def equal_nodes(gold: Node, other: Node, profile: Profile) -> bool:
         return gold.value == other.value and gold.op == other.op
     if is_scalar(gold) and is_scalar(other):
         return scalars.equal(_no_mark(gold), _no_mark(other), profile)
+    if is_scalar(gold) != is_scalar(other):
+        vectors = _unit_vectors(gold, other)
+        if vectors is not None:
+            return in_order(*vectors, profile)
     if "ratio" in (gold.op, other.op):
         return _ratios(gold, other, profile)
     if "matrix" in (gold.op, other.op):
@@ -51,6 +56,25 @@ def equal_nodes(gold: Node, other: Node, profile: Profile) -> bool:
             return False
         return in_order(gold.args, other.args, profile)
     return False
+
+
+def _unit_vectors(gold: Node, other: Node) -> tuple[tuple[Node, ...], tuple[Node, ...]] | None:
+    """Both as components when one is a tuple or column and the other a sum like 2i + 3j."""
+    listed, plain = (other, gold) if is_scalar(gold) else (gold, other)
+    parts = listed.args if listed.op in _SEQUENCES else _column(listed)
+    if not parts or (listed.op == "interval" and listed.value != "()"):
+        return None
+    found = components(plain, len(parts))
+    if found is None:
+        return None
+    return (found, parts) if plain is gold else (parts, found)
+
+
+def _column(matrix: Node) -> tuple[Node, ...]:
+    """The entries of a matrix with one column or one row; nothing for others."""
+    if matrix.op != "matrix" or min(len(matrix.args), len(matrix.args[0].args)) > 1:
+        return ()
+    return tuple(entry for row in matrix.args for entry in row.args)
 
 
 def _no_mark(node: Node) -> Node:
@@ -144,12 +168,5 @@ def _matrices(gold: Node, other: Node, profile: Profile) -> bool:
         or (plain.op == "interval" and plain.value != "()")
     ):
         return False
-    column = (
-        [row.args[0] for row in matrix.args]
-        if len(matrix.args[0].args) == 1
-        else list(matrix.args[0].args)
-    )
-    if len(matrix.args[0].args) > 1 and len(matrix.args) > 1:
-        return False
-    pair = (tuple(column), plain.args)
+    pair = (_column(matrix), plain.args)
     return in_order(*(pair if gold.op == "matrix" else pair[::-1]), profile)

@@ -14,16 +14,21 @@ from dataclasses import dataclass
 from adora_mm.verify.limits import MAX_BOX_CHARS, MAX_BOXES, MAX_RESPONSE_CHARS
 
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*(?=[{\s\d])")
-_THINK = re.compile(r"</?think>")
+_THINK = re.compile(r"<(/?)think>", re.IGNORECASE)
 _BRACES = re.compile(r"[{}\\]")
 _ANSWER = re.compile(
-    r"\banswer(?:\s+choice)?[*_ \t]{0,6}(?::|=|\bis\b|\bare\b)[*_\s:]{0,6}", re.IGNORECASE
+    r"\banswer(?:\s+choice)?[*_ \t]{0,6}(?::|=|\bis\b|\bare\b)[*_\s:]{0,6}"
+    r"|^#{1,6}[ \t]{1,4}(?:final[ \t]{1,4})?answer[*_ \t]{0,6}\n\s{0,6}"
+    r"|答案[是为选]?[*_\s:：]{0,6}",
+    re.IGNORECASE | re.MULTILINE,
 )
 _MARKER = re.compile(r"####[ \t]{0,6}")
 _LETTER = re.compile(
     r"\(([A-J])\)|\b([A-J])[.)](?=\s|$)|^[ \t*]{0,6}([A-J])[ \t*]{0,6}$", re.MULTILINE
 )
 _NUMBER = re.compile(r"-?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?(?<=\d)%?")
+_DRESSES = frozenset("*_`\"'")
+_BOLD_START = re.compile(r"^\*\*([^*]{1,200})\*\*")
 _TAIL = 4_000
 _LINE_CHARS = 400
 
@@ -38,12 +43,12 @@ class Found:
 
 def outside_think(response: str) -> str:
     """The response without its reasoning; an unclosed `<think>` takes everything after it."""
-    if "think>" not in response:
+    if "<" not in response or _THINK.search(response) is None:
         return response
     kept: list[str] = []
     position, inside = 0, False
     for tag in _THINK.finditer(response):
-        if tag.group() == "<think>":
+        if not tag.group(1):
             if not inside:
                 kept.append(response[position : tag.start()])
             inside = True
@@ -84,10 +89,19 @@ def boxes(text: str) -> tuple[list[str], bool]:
 def unwrap(answer: str) -> str:
     r"""An answer that is nothing but a box, or bold text, without that dress."""
     stripped = answer.strip()
-    if stripped.startswith("**") and stripped.endswith("**") and len(stripped) > 4:
-        stripped = stripped[2:-2].strip()
+    if stripped[:1] in _DRESSES:
+        stripped = _undressed(stripped)
     dollars = stripped.strip("$ .,;") if "box" in stripped else stripped
     return _innermost(dollars) if dollars.startswith(("\\boxed", "\\fbox")) else stripped
+
+
+def _undressed(answer: str) -> str:
+    """Markdown around the whole answer, or bold text at its beginning: `**Answer:** 5`."""
+    for mark in ("**", "__", "`", "*", "_", '"', "'"):
+        inner = answer[len(mark) : -len(mark)]
+        if len(answer) > 2 * len(mark) and answer == mark + inner + mark and mark not in inner:
+            return inner.strip()
+    return _BOLD_START.sub(r"\1", answer)
 
 
 def _innermost(content: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from adora_mm.verify import brackets
 from adora_mm.verify.limits import AnswerError
 from adora_mm.verify.numerals import mixed_part
-from adora_mm.verify.syntax import Node, func, number
+from adora_mm.verify.syntax import CONTAINERS, Node, func, number
 from adora_mm.verify.vocabulary import FUNCTIONS, INVERSES
 
 if TYPE_CHECKING:
@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 
 def multiply(left: Node, right: Node) -> Node:
-    """A product, kept flat from the left."""
+    """A product, kept flat from the left; a number times a matrix goes into its entries."""
+    if right.op == "matrix" and left.op not in CONTAINERS:
+        rows = (tuple(multiply(left, entry) for entry in row.args) for row in right.args)
+        return Node("matrix", tuple(Node("row", row) for row in rows))
     return Node("mul", (*left.args, right) if left.op == "mul" else (left, right))
 
 

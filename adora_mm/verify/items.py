@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 from adora_mm.verify import labels, units
 from adora_mm.verify.limits import AnswerError, LimitError
 from adora_mm.verify.normalize import fold_words
-from adora_mm.verify.parser import Parser
-from adora_mm.verify.ranges import FLIPPED, between, compass, ray
-from adora_mm.verify.syntax import Node, number, symbols, walk
+from adora_mm.verify.plusminus import expand_pm
+from adora_mm.verify.ranges import FLIPPED, between, compass, ray, reals_without
+from adora_mm.verify.syntax import Node, func, symbols
 from adora_mm.verify.tokens import END, Token
 from adora_mm.verify.units import Unit
+from adora_mm.verify.values import letters_product, read_value, unit_reading
 from adora_mm.verify.words import value_in_words
 
 _RELATIONS = {
@@ -28,13 +29,13 @@ _RELATIONS = {
     ("cmd", "ne"): "!=",
     ("cmd", "approx"): "~",
     ("cmd", "sim"): "~",
+    ("cmd", "cong"): "~",
     ("cmd", "in"): "in",
     ("cmd", "equiv"): "=",
 }
 _EQUALITIES = frozenset({"=", "~", "in"})
 _RISING, _FALLING = frozenset({"<", "<="}), frozenset({">", ">="})
-_SHAPES = frozenset({"angle", "triangle"})
-_CURRENCIES = frozenset({"usd", "euro", "yen"})
+_UNEVALUATED = frozenset({"int", "sum", "prod", "lim"})
 _DEGREE_MARKS = frozenset({"°", "deg", "degree", "degrees"})
 OPENING = frozenset({"(", "[", "{", "\\{"})
 CLOSING = frozenset({")", "]", "}", "\\}"})
@@ -60,6 +61,10 @@ class Item:
     """This is the reading of a letter without a space before it as a unit: `40m`."""
     bearing: bool = False
     """The value is an azimuth in degrees: `315° T`, `N 34° W`."""
+    pieces: tuple[tuple[Item, Item], ...] = ()
+    """Values and conditions of a piecewise function."""
+    family: bool = False
+    """The values run over the integers, with the letter of `families.INTEGER`."""
     error: str = ""
     """Why the formula could not be read, when it could not."""
 
@@ -67,8 +72,9 @@ class Item:
 def parse_item(tokens: list[Token], whole: str, count: int) -> Item:
     """Read one of `count` members; a formula that cannot be read becomes words with the error."""
     words = fold_words(whole if count == 1 else " ".join(token.text for token in tokens))
-    if _is_set_builder(tokens):
-        return parse_item(tokens[3:-1], whole, 2)
+    condition = _set_builder(tokens)
+    if condition:
+        return parse_item(condition, whole, 2)
     spelled = value_in_words(words) if tokens[0].kind in ("word", "text") else None
     if spelled is not None:
         return Item(None, (spelled,), None, words)
@@ -77,7 +83,8 @@ def parse_item(tokens: list[Token], whole: str, count: int) -> Item:
         if bearing is not None:
             return bearing
         if _is_named_point(tokens):
-            return replace(_parse_formula(tokens[1:], words), label=tokens[0].text)
+            point = replace(_parse_formula(tokens[1:], words), label=tokens[0].text)
+            return replace(point, other=_counted(point, words))
         return _parse_formula(tokens, words)
     except LimitError:
         raise
@@ -85,10 +92,17 @@ def parse_item(tokens: list[Token], whole: str, count: int) -> Item:
         return Item(None, (), None, words, error=str(error))
 
 
-def _is_set_builder(tokens: list[Token]) -> bool:
-    r"""`\{x : 1 < x < 5\}`: a set given by a condition on one letter."""
+def _set_builder(tokens: list[Token]) -> list[Token]:
+    r"""The condition of `\{x : 1 < x < 5\}` or `\{x \in \mathbb{R} \mid x > 2\}`; else nothing."""
     ends = tokens[0].text, tokens[-1].text
-    return ends == ("\\{", "\\}") and len(tokens) > 5 and tokens[2].text in (":", "|")
+    if ends != ("\\{", "\\}") or len(tokens) < 6:
+        return []
+    at = 2 if tokens[2].text != "in" else next((k for k in (4, 5, 6, 7) if _bar(tokens, k)), 2)
+    return tokens[at + 1 : -1] if _bar(tokens, at) else []
+
+
+def _bar(tokens: list[Token], at: int) -> bool:
+    return at < len(tokens) - 2 and tokens[at].text in (":", "|")
 
 
 def _is_named_point(tokens: list[Token]) -> bool:
@@ -105,9 +119,22 @@ def _is_named_point(tokens: list[Token]) -> bool:
     )
 
 
+def _counted(point: Item, words: str) -> Item | None:
+    """`C(4, 2)` may also be a number of combinations, P(4, 2) of permutations."""
+    args = point.chain[-1].args if point.chain and point.label in ("C", "P") else ()
+    if len(args) != 2 or any(arg.op != "num" or arg.decimals for arg in args):
+        return None
+    ways = func("binom", *args)
+    if point.label == "P":
+        ways = Node("mul", (ways, Node("fact", (args[1],))))
+    return Item(None, (ways,), None, words)
+
+
 def _bearing(tokens: list[Token], words: str) -> Item | None:
     """`N 34° W` and `315° T` as an azimuth in degrees; None for anything else."""
-    if not any(token.text in _DEGREE_MARKS for token in tokens):
+    texts = [token.text for token in tokens]
+    bare = len(texts) == 3 and texts[0] in ("N", "S") and texts[2] in ("E", "W")  # N30E
+    if not bare and _DEGREE_MARKS.isdisjoint(texts):
         return None
     azimuth = compass("".join(token.text for token in tokens))
     if azimuth is None and len(tokens) >= 3 and (tokens[-2].text, tokens[-1].text) == ("°", "T"):
@@ -133,6 +160,8 @@ def _parse_formula(tokens: list[Token], words: str) -> Item:
         return labelled
     if not parts[0]:
         return _values(None, parts[1:], words)  # `= 5`
+    if any(token.text in _UNEVALUATED for part in parts for token in part):
+        return _values(None, parts, words)  # an integral and its value
     if signs == ["="]:
         relation = _equation(parts, "=")
         if relation is not None and (symbols(relation.args[0]) or symbols(relation.args[1])):
@@ -178,7 +207,7 @@ def _labelled(parts: Parts, signs: list[str], words: str) -> Item | None:
 def _equation(parts: Parts, sign: str) -> Node | None:
     """Both sides of an equation as trees; None when one side is not an expression."""
     try:
-        left, right = (_letters(part) or read_value(part)[0] for part in parts)
+        left, right = (letters_product(part) or read_value(part)[0] for part in parts)
     except LimitError:
         raise
     except AnswerError:
@@ -201,8 +230,10 @@ def _inequality(parts: Parts, signs: list[str], words: str) -> Item:
         raise AnswerError("a chain of relations that is neither an interval nor an equation")
     relation = Node("rel", (nodes[0], nodes[1]), signs[0])
     for at, sign in ((0, signs[0]), (1, FLIPPED[signs[0]])):
-        if names[at] is not None and sign != "!=" and not symbols(nodes[1 - at]):
-            return Item(names[at], (ray(sign, nodes[1 - at]),), None, words, relation=relation)
+        bound = nodes[1 - at]
+        if names[at] is not None and not symbols(bound):
+            values = ray(sign, bound) if sign != "!=" else reals_without(tuple(expand_pm(bound)))
+            return Item(names[at], (values,), None, words, relation=relation)
     return Item(None, (), None, words, relation=relation)
 
 
@@ -214,132 +245,13 @@ def _values(label: str | None, parts: Parts, words: str, relation: Node | None =
             chain.append(read_value(part)[0])
     last, unit = read_value(parts[-1])
     if last.op == "text":
-        product = _letters(parts[-1])
+        product = letters_product(parts[-1])
         reading = None if product is None else Item(label, (product,), None, words)
         text = fold_words(str(last.value))
         return Item(label, (), None, text, relation=relation, other=reading)
     item = Item(label, (*chain, last), unit, words, relation=relation)
-    other = _unit_reading(parts[-1]) if len(parts) == 1 and unit is None else None
+    other = unit_reading(parts[-1]) if len(parts) == 1 and unit is None else None
     if other is not None:
         value, letter, glued = other
         item = replace(item, other=Item(label, (value,), letter, words, glued=glued))
     return item
-
-
-def read_value(tokens: list[Token]) -> tuple[Node, Unit | None]:
-    """An expression and the unit after it; raises AnswerError when something else is left."""
-    tokens, money = _take_currency(tokens)
-    if not tokens:
-        raise AnswerError("a value is missing")
-    if all(_is_word(token) for token in tokens) and not _formula_words(tokens):
-        return Node("text", (), " ".join(token.text for token in tokens)), None
-    if tokens[0].text == "]":
-        tokens[0] = Token("op", "(", False)  # ]1, 2[ is the open interval (1, 2)
-    parser = Parser(tokens)
-    node = parser.factor() if units.letter_second(tokens) else _union(parser)
-    rest = parser.tokens[parser.index :]
-    unit = money
-    if rest:
-        node, found = _compound(node, rest)
-        unit = money or found
-    return (node, unit) if unit is not None else _marked(node)
-
-
-def _take_currency(tokens: list[Token]) -> tuple[list[Token], Unit | None]:
-    """`$5` and `-$5` without the sign of the currency, and the currency."""
-    at = 1 if tokens and tokens[0].text == "-" else 0
-    if len(tokens) <= at or tokens[at].kind != "cmd" or tokens[at].text not in _CURRENCIES:
-        return list(tokens), None
-    return tokens[:at] + tokens[at + 1 :], units.parse_unit(tokens[at].text)
-
-
-def _compound(node: Node, rest: list[Token]) -> tuple[Node, Unit]:
-    """The unit after a value, and a second value with a smaller unit: `5 ft 6 in`."""
-    if rest[0].text == "(" and rest[-1].text == ")":
-        rest = rest[1:-1]  # 7 (units)
-    for at in range(1, len(rest) - 1):
-        if rest[at].kind == "num" and rest[at - 1].kind in ("word", "text"):
-            unit, (more, smaller) = _unit_of(rest[:at]), read_value(rest[at:])
-            if smaller is None or smaller.dimension != unit.dimension:
-                raise AnswerError("two values with units of different kinds")
-            part = Node("mul", (more, number(smaller.factor / unit.factor)))
-            return Node("add", (node, part)), unit
-    return node, _unit_of(rest)
-
-
-def _unit_of(rest: list[Token]) -> Unit:
-    text = units.spell(rest)
-    unit = units.parse_unit(text) if text else None
-    if unit is None:
-        shown = " ".join(token.text for token in rest)[:60]
-        raise AnswerError(f"cannot read {shown!r} after the value")
-    return unit
-
-
-def _marked(node: Node) -> tuple[Node, Unit | None]:
-    """A degree mark or a percent sign on the whole value, as its unit."""
-    inner = node.args[0] if node.op == "neg" else node
-    mark = {"deg": units.DEGREE, "percent": units.PERCENT}.get(inner.op)
-    if mark is not None:
-        value = inner.args[0]
-        return (value if inner is node else Node("neg", (value,))), mark
-    if node.op in ("add", "mul", "div") and any(n.op == "deg" for n in walk(node)):
-        return node, units.DEGREE
-    return node, None
-
-
-def _is_word(token: Token) -> bool:
-    return token.kind in ("text", "word") or (token.kind == "cmd" and token.text in _SHAPES)
-
-
-def _formula_words(tokens: list[Token]) -> bool:
-    """Whether words are short enough to be letters of a formula: `AB`, `x y`, `pi`."""
-    return len(tokens) <= 3 and all(
-        len(t.text) == 1 or t.text in ("pi", "theta", "alpha", "beta", "infinity", "inf")
-        for t in tokens
-    )
-
-
-def _union(parser: Parser) -> Node:
-    """Unions, intersections and ratios of expressions: the loosest operators of a value."""
-    node = parser.expression()
-    if parser.at_op(":"):
-        parts = [node]
-        while parser.at_op(":"):
-            parser.advance()
-            parts.append(parser.expression())
-        return Node("ratio", tuple(parts))
-    while parser.at_cmd("cup", "cap") or (parser.token.kind == "word" and parser.token.text == "U"):
-        name = "inter" if parser.advance().text == "cap" else "union"
-        other = parser.expression()
-        node = Node(name, (*node.args, other) if node.op == name else (node, other))
-    return node
-
-
-def _letters(tokens: list[Token]) -> Node | None:
-    """`ab`, `mn`: one short word as a product of letters."""
-    if len(tokens) != 1 or tokens[0].kind != "word" or len(tokens[0].text) > 3:
-        return None
-    return Parser(list(tokens)).expression()
-
-
-def _unit_reading(tokens: list[Token]) -> tuple[Node, Unit, bool] | None:
-    """`40m`, `4.4 m^2`: value, last letter as a unit, and whether no space stood before it."""
-    at = len(tokens) - 1
-    while at > 0 and tokens[at].kind != "word":
-        at -= 1
-    if at <= 0 or not units.is_ambiguous(tokens[at].text):
-        return None
-    slash = tokens[at - 1].text == "/"
-    start = at - 2 if slash and at >= 3 else at
-    if any(token.kind == "word" and token.text not in ("pi", "sqrt") for token in tokens[:start]):
-        return None
-    text = units.spell(tokens[start:])
-    unit = units.parse_unit(text) if text else None
-    if unit is None:
-        return None
-    try:
-        node, other = read_value(tokens[:start])
-    except AnswerError:
-        return None
-    return (node, unit, not tokens[start].spaced) if other is None else None

@@ -25,6 +25,7 @@ _SILENT_WORDS = frozenset(
 _RATIOS_OF_ANGLES = frozenset({"sin", "cos", "tan", "cot", "sec", "csc"})
 _CALLED = frozenset("fghpqdFGHPQSTV")
 _IN_CALLS = frozenset("-,./=<>+")
+_UNKNOWNS = frozenset("xyzt")
 MAX_LABEL_TOKENS = 24
 _BRACED = frozenset({"_", "overline", "widehat", "overrightarrow", "vec", "bar", "hat"})
 _INTRODUCTIONS = frozenset({
@@ -33,7 +34,7 @@ _INTRODUCTIONS = frozenset({
 ABBREVIATIONS = {
     "a": "area", "c": "circumference", "p": "perimeter", "v": "volume", "r": "radius",
     "d": "diameter", "sa": "surface area", "h": "height", "s": "side", "w": "width", "l": "length",
-    "tsa": "surface area",
+    "tsa": "surface area", "S": "area", "m": "slope",
 }  # fmt: skip
 
 
@@ -43,6 +44,8 @@ def label_of(tokens: list[Token]) -> str | None:
         return None
     if tokens[0].text == "(":
         return _tuple_label(tokens)
+    if (ratio := _segment_ratio(tokens)) is not None:
+        return ratio
     if (tokens[0].text, tokens[-1].text) in (("[", "]"), ("|", "|")):
         return _enclosed_label(tokens)
     if tokens[0].text in _RATIOS_OF_ANGLES:
@@ -119,6 +122,16 @@ def _compound_label(words: list[str], tokens: list[Token], position: int) -> str
     return f"{words[0]}{'^-1' if inverse else ''}({call})"
 
 
+def _segment_ratio(tokens: list[Token]) -> str | None:
+    r"""`AB:BC`, `\frac{AB}{BC}` and `AB/BC`: the ratio of two segments."""
+    texts = [token.text for token in tokens if token.text not in "{}"]
+    fraction = len(texts) == 3 and texts[0] == "frac"
+    pair = texts[1:] if fraction else texts[::2] if len(texts) == 3 and texts[1] in ":/" else []
+    if not pair or not all(len(name) == 2 and name.isalpha() and name.isupper() for name in pair):
+        return None
+    return ":".join(min(name, name[::-1]) for name in pair)
+
+
 def _ratio_label(tokens: list[Token]) -> str | None:
     r"""`\sin A`, `\cos(\angle BAC)`: a trigonometric ratio of a named angle, not of a number."""
     inner = tokens[1:]
@@ -174,7 +187,8 @@ def _is_silent(word: str) -> bool:
 
 def _canonical(words: list[str]) -> str | None:
     name = words[0] if len(words) == 1 and len(words[0]) <= 4 else ""
-    if len(name) == 1 or (name and not _is_silent(name) and not units.is_unit_word(name)):
+    named = name.isupper() or not (_is_silent(name) or units.is_unit_word(name))  # CM is a segment
+    if len(name) == 1 or (name and named):
         return (
             min(name, name[::-1])
             if len(name) in (2, 3) and name.isupper() and name != "SA"
@@ -229,12 +243,21 @@ def same(gold: str, other: str) -> bool:
     """Whether two labels may name the same thing."""
     if gold == other or not gold or not other:
         return True
+    if gold[0] == other[0] in _UNKNOWNS and not gold[1:].strip("_123") and not other[1:]:
+        return True  # x_1 = 2 is x = 2
+    if other[0] == gold[0] in _UNKNOWNS and not other[1:].strip("_123") and not gold[1:]:
+        return True
     name_gold, name_other = _function_name(gold), _function_name(other)
     if "(" in gold or "(" in other:
         if name_gold == name_other:
             return _bound(gold) and _bound(other)
         return {name_gold, name_other} == {"y", "f"}
-    left, right = (ABBREVIATIONS.get(name.lower(), name.lower()) for name in (gold, other))
+    if {len(gold), len(other)} == {1, 3} and (gold + other).isupper():
+        return min(gold, other, key=len) == max(gold, other, key=len)[1]  # the angle at B
+    left, right = (
+        ABBREVIATIONS.get(name) or ABBREVIATIONS.get(name.lower(), name.lower())
+        for name in (gold, other)
+    )
     if len(gold) == 1 and len(other) == 1:
         return False
     words_left, words_right = set(left.split()), set(right.split())

@@ -21,7 +21,9 @@ SIGNS = {
     "•": "\\cdot ", "÷": "\\div ", "∗": "*", "√": "\\sqrt ", "∛": "\\sqrt[3] ", "∜": "\\sqrt[4] ",
     "π": "\\pi ", "𝜋": "\\pi ", "∞": "\\infty ", "±": "\\pm ", "∓": "\\mp ", "≤": "\\le ",
     "⩽": "\\le ", "≦": "\\le ", "≥": "\\ge ", "⩾": "\\ge ", "≧": "\\ge ", "≠": "\\ne ",
-    "≈": "\\approx ", "≅": "\\approx ", "≡": "\\equiv ", "∈": "\\in ", "∪": "\\cup ",
+    "≈": "\\approx ", "≅": "\\cong ", "⊥": "\\perp ", "∼": "\\sim ", "ℤ": "\\mathbb{Z}",
+    "∖": "\\setminus ", "Ω": "\\Omega ", "【": "[", "】": "]",
+    "≡": "\\equiv ", "∈": "\\in ", "∪": "\\cup ",
     "∩": "\\cap ",
     "∅": "\\emptyset ", "∠": "\\angle ", "∡": "\\angle ", "△": "\\triangle ", "⌊": "\\lfloor ",
     "⌋": "\\rfloor ", "⌈": "\\lceil ", "⌉": "\\rceil ", "⟨": "\\langle ", "⟩": "\\rangle ",
@@ -35,13 +37,21 @@ SIGNS = {
     "ω": "\\omega ", "σ": "\\sigma ", "度": "°", "€": "\\euro ", "£": "\\pound ", "¥": "\\yen ",
     "￥": "\\yen ",
 }  # fmt: skip
-CHINESE_UNITS = (
+CHINESE_WORDS = (
+    ("平方单位", " square units"), ("立方单位", " cubic units"), ("个单位", " units"),
+    ("平方分米", " dm^2"), ("立方分米", " dm^3"), ("公顷", " hectares"), ("公里", " km"),
+    ("弧度", " rad"), ("摄氏度", "°C"), ("分钟", " min"), ("小时", " h"), ("秒", " s"),
+    ("千克", " kg"), ("公斤", " kg"), ("毫升", " mL"), ("克", " g"), ("吨", " tonnes"),
+    ("升", " L"), ("单位", " units"), ("人民币", " "), ("元", " yuan"), ("无解", "no solution"),
+    ("或", " or "), ("面积", "area "), ("周长", "perimeter "), ("体积", "volume "),
+    ("和", " and "),
     ("平方厘米", " cm^2"), ("平方毫米", " mm^2"), ("平方千米", " km^2"), ("平方米", " m^2"),
     ("立方厘米", " cm^3"),
     ("立方毫米", " mm^3"), ("立方米", " m^3"), ("千米", " km"), ("分米", " dm"), ("厘米", " cm"),
     ("毫米", " mm"),
     ("海里", " nmi"), ("米", " m"),
 )  # fmt: skip
+NUMERALS = {sign: str(value) for value, sign in enumerate("零一二三四五六七八九十")}
 SUPERSCRIPTS = {
     **dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "0123456789+-n", strict=True)),
 }
@@ -55,6 +65,13 @@ _TABLE = str.maketrans(
     {sign: text for sign, text in SIGNS.items() if len(sign) == 1}
     | {sign: f"\\frac{{{a}}}{{{b}}}" for sign, (a, b) in VULGAR.items()}
 )
+_CHINESE = re.compile("[\u3001\u4e00-\u9fff]")
+_FIRST_OPTION = re.compile(r"^(\s*[A-J])、")
+_STATED = re.compile(
+    r"(?<=[\w)])\s*的?(?:度数|大小|数值|值|长度|长)?(?:是|为|等于)(?=\s*[-\d\\(√])"
+)
+_BARRED = re.compile("(?:\\d\u0305)+|(?:\\d\u0307)+")
+_COUNTER = re.compile(r"(?<=\d)\s*[个人只条块件名本张种次岁](?=\s*[。.]?\s*$)")
 _SUPER = re.compile(f"[{''.join(SUPERSCRIPTS)}]+")
 _SUB = re.compile(f"[{''.join(SUBSCRIPTS)}]+")
 _INVISIBLE = re.compile("[\u200b-\u200f\u2060-\u2064\ufeff\u00ad\u202a-\u202e\ufe0e\ufe0f]")
@@ -64,6 +81,11 @@ _LETTER_TIMES = re.compile(r"(?<=\d) ?x ?(?=10\s*\^)")
 _LETTER_DEGREE = re.compile(r"(?<=\d)\s*\^\s*(?:o(?![a-zA-Z])|\{\s*o\s*\})")
 _LARGE = re.compile(
     r"(?<=\d)\s+(million|billion)(?![a-zA-Z])|(?<=\d)\s*\\text\s*\{\s*(million|billion)\s*\}"
+)
+_SIMILAR = re.compile(r"(?<=[A-Z])\s*~\s*(?=\\triangle|△|[A-Z]{3})")
+_OHM_UNITS = {"": " ohm ", "k": " kohm ", "M": " megohm "}
+_OHMS = re.compile(
+    r"(?<=\d)\s*(?:\\text\s*\{\s*([kM]?)\s*(?:\}\s*\\Omega|\\Omega\s*\})|([kM]?)\s*\\Omega)(?![a-zA-Z])"
 )
 _DEGREES_OF = re.compile(r"(?:°|degrees?)\s*(celsius|fahrenheit)", re.IGNORECASE)
 _TEMPERATURE = re.compile(r"°\s*([CF])(?![a-zA-Z])")
@@ -84,7 +106,10 @@ _RENAMED = {
     "lvert": "|", "rvert": "|", "vert": "|", "mid": "|", "colon": ":", "lbrace": "\\{",
     "rbrace": "\\}", "dots": "\\ldots", "cdots": "\\ldots", "ast": "*", "arcsin": "\\arcsin",
     "varnothing": "\\emptyset", "rightarrow": "\\to", "land": " and ", "lor": " or ",
-    "percent": "%", "approxeq": "\\approx", "simeq": "\\approx", "cong": "\\approx",
+    "percent": "%", "approxeq": "\\approx", "simeq": "\\approx",
+    "backslash": "\\setminus", "smallsetminus": "\\setminus", "imath": "i", "jmath": "j",
+    "unit": "\\text", "si": "\\text", "num": "",
+   "pounds": "\\pound", "textsterling": "\\pound",
     "measuredangle": "\\angle", "ang": "\\angle", "varphi": "\\phi", "infin": "\\infty",
     "operatorname": "\\text", "lbrack": "[", "rbrack": "]", "root": "\\sqrt", "dot": "\\dot",
     "notag": "", "nonumber": "", "tag": "\\text", "implies": "\\to", "Rightarrow": "\\to",
@@ -107,6 +132,10 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(?:\{\}\s*)?\^\s*(?:\{\s*(?:\\circ|°)\s*\}|\\circ(?![a-z])|°)|\{\}°"), "°"),
     (re.compile(r"(?<=[\d}\s])\\circ(?![a-zA-Z])"), "°"),
     (re.compile(r"\\[()\[\]]"), " "),
+    (re.compile(r"(?<=\d)\s*\{(\\[dt]?frac\s*\{\d+\}\s*\{\d+\})\}"), r"\1"),
+    (re.compile(r"\\(?:SI|qty)\s*\{([^{}]*)\}\s*\{([^{}]*)\}"), r"\1 \\text{\2}"),
+    (re.compile(r"(?<!\d)\.(?=\s*\\(?:overline|dot|bar)(?![a-z]))"), "0."),
+    (re.compile(r"\\ang\s*\{([^{}]*)\}"), r"\1°"),
     (re.compile(r"\\text\s*\{\s*\\text\s*\{([^{}]*)\}\s*\}"), r"\\text{\1}"),
     (re.compile(r"\^\s*\{?\s*''\s*\}?"), "''"),
     (re.compile(r"\^\s*\{?\s*'\s*\}?"), "'"),
@@ -127,9 +156,15 @@ def _subscript(match: re.Match[str]) -> str:
 
 def _from_unicode(text: str) -> str:
     text = _INVISIBLE.sub("", text.replace("\u00a0", " "))
-    if "米" in text or "海里" in text:
-        for name, unit in CHINESE_UNITS:
-            text = text.replace(name, unit)
+    if "\u0305" in text or "\u0307" in text:
+        text = _BARRED.sub(lambda match: f"\\overline{{{match.group()[::2]}}}", text)
+    if _CHINESE.search(text):
+        text = _FIRST_OPTION.sub(r"\1. ", text)
+        for name, word in CHINESE_WORDS:
+            text = text.replace(name, word)
+        text = _STATED.sub(" = ", _COUNTER.sub("", text))
+        text = text.removesuffix("选项")
+        text = NUMERALS.get(text.strip(" 。."), text)
     text = _SUPER.sub(_superscript, text)
     text = _SUB.sub(_subscript, text)
     # Vulgar fractions stay whole (1½ is a mixed number) and signs go before NFKC takes them apart.
@@ -153,6 +188,8 @@ def _in_words(text: str) -> str:
         text = _LETTER_DEGREE.sub("°", _LETTER_TIMES.sub(r" \\times ", text))
     if "illion" in text:
         text = _LARGE.sub(_power_of_ten, text)
+    if "Omega" in text:
+        text = _OHMS.sub(lambda match: _OHM_UNITS[match.group(1) or match.group(2) or ""], text)
     if "°" in text or "egree" in text:
         text = _DEGREES_OF.sub(r" \1", text)
     return re.sub(r"(?<=\d)\"", "''", text) if '"' in text else text
@@ -168,6 +205,8 @@ def normalize(text: str) -> str:
 
 
 def _normalize(text: str) -> str:
+    if "~" in text:
+        text = _SIMILAR.sub(r" \\sim ", text)
     if not text.isascii():
         text = _from_unicode(text)
     if "$" in text:

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from adora_mm.verify import brackets, functions, units
 from adora_mm.verify.limits import MAX_DEPTH, MAX_NODES, AnswerError, LimitError
 from adora_mm.verify.numerals import literal, mixed_part, repeating
-from adora_mm.verify.syntax import Node, number, symbol
+from adora_mm.verify.syntax import CONTAINERS, Node, number, symbol
 from adora_mm.verify.tokens import END, Token
 from adora_mm.verify.vocabulary import (
     CONSTANTS,
@@ -192,7 +192,9 @@ class Parser:
             sign = self.token.text
             if sign == "^":
                 self.advance()
-                node = Node("pow", (node, self.exponent()))
+                power = self.exponent()
+                turned = power == symbol("T") and node.op in CONTAINERS
+                node = brackets.transposed(node) if turned else Node("pow", (node, power))
             elif sign == "!":
                 self.advance()
                 node = Node("fact", (node,))

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 
+from adora_mm.verify import exact
+from adora_mm.verify.limits import MAX_ITEMS, AnswerError, LimitError, NotExactError
 from adora_mm.verify.numerals import literal
-from adora_mm.verify.syntax import INFINITY, Node, number
+from adora_mm.verify.syntax import INFINITY, REALS, Node, number
 
 FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "=": "=", "!=": "!=", "~": "~", "in": "in"}
-_TURNS = {"ne": (0, 1), "nw": (360, -1), "se": (180, -1), "sw": (180, 1)}
+_AXES = {"n": 0, "e": 90, "s": 180, "w": 270}
+_ANGLE = r"(\d+(?:\.\d+)?)\s*(?:°|deg|degrees?)?\s*(?:(\d+(?:\.\d+)?)')?"
+_SIDE = r"(n|s|e|w|north|south|east|west)"
 _COMPASS = re.compile(
-    r"([ns])(?:orth|outh)?\s*(\d+(?:\.\d+)?)\s*(?:°|deg|degrees?)\s*([ew])(?:ast|est)?",
-    re.IGNORECASE,
+    rf"(?:{_SIDE}\s*{_ANGLE}\s*{_SIDE}|{_ANGLE}\s*{_SIDE}of{_SIDE})", re.IGNORECASE
 )
 
 
@@ -29,11 +33,52 @@ def between(low: Node, first: str, high: Node, second: str) -> Node:
 
 
 def compass(text: str) -> Node | None:
-    """`N 34° W` as degrees clockwise from north; None for anything else."""
+    """`N 34° W` and `34° west of north` as degrees clockwise from north; None for anything else."""
     match = _COMPASS.fullmatch(text.strip())
     if match is None:
         return None
-    start, angle, side = match.groups()
-    base, sign = _TURNS[(start + side).lower()]
-    turned = literal(angle)
-    return Node("add", (number(base), turned if sign > 0 else Node("neg", (turned,))))
+    start, angle, minutes, side, angle_of, minutes_of, side_of, start_of = match.groups()
+    base, towards = (
+        _AXES[(name or "").lower()[:1]] for name in (start or start_of, side or side_of)
+    )
+    if (towards - base) % 180 == 0:
+        return None
+    turned = literal(angle or angle_of)
+    if minutes or minutes_of:
+        turned = Node("add", (turned, Node("div", (literal(minutes or minutes_of), number(60)))))
+    if (towards - base) % 360 == 90:
+        return Node("add", (number(base), turned))
+    return Node("add", (number(base or 360), Node("neg", (turned,))))
+
+
+def reals_without(points: tuple[Node, ...]) -> Node:
+    """All real numbers but these points, as a union of open intervals."""
+    placed: dict[Fraction, Node] = {}
+    for point in points[: MAX_ITEMS + 1]:
+        try:
+            value = exact.approximate(exact.evaluate(point))
+        except (NotExactError, LimitError):
+            value = None
+        if value is None:
+            raise AnswerError("an excluded point without a value")
+        placed[value] = point
+    ends = [placed[value] for value in sorted(placed)]
+    bounds = zip([Node("neg", (INFINITY,)), *ends], [*ends, INFINITY], strict=True)
+    parts = tuple(Node("interval", pair, "()") for pair in bounds)
+    return Node("union", parts) if placed else REALS
+
+
+def excluded_points(node: Node) -> tuple[Node, ...]:
+    """The points that a set of reals leaves out; nothing for other sets."""
+    if node.op != "union" or any(part.op != "interval" for part in node.args):
+        return ()
+    ends = tuple(part.args[1] for part in node.args[:-1])
+    return ends if reals_like(node, ends) else ()
+
+
+def reals_like(node: Node, points: tuple[Node, ...]) -> bool:
+    """Whether a union is exactly the reals without these points."""
+    try:
+        return node == reals_without(points)
+    except AnswerError:
+        return False

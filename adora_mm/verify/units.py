@@ -14,6 +14,7 @@ from functools import lru_cache
 from adora_mm.verify.tokens import Token
 
 Dimension = tuple[tuple[str, int], ...]
+Reading = tuple[Fraction, Dimension]
 
 _F = Fraction
 # name -> (size in base units, base quantity, spellings); base: m, s, g, usd, deg, byte, K ...
@@ -30,7 +31,7 @@ TABLE: tuple[tuple[Fraction, str, str], ...] = (
     (_F(9144, 10000), "length", "yd yard yards yds"),
     (_F(1609344, 1000), "length", "mi mile miles"),
     (_F(1852), "length", "nmi"),
-    (_F(1), "generic", "unit units"),
+    (_F(1), "generic", "unit units u"),
     (_F(1), "time", "s sec secs second seconds"),
     (_F(60), "time", "min mins minute minutes"),
     (_F(3600), "time", "h hr hrs hour hours"),
@@ -47,7 +48,9 @@ TABLE: tuple[tuple[Fraction, str, str], ...] = (
     (_F(1), "usd", "usd dollar dollars bucks"),
     (_F(1, 100), "usd", "cent cents"),
     (_F(1), "euro", "euro euros eur"),
-    (_F(1), "yen", "yen jpy"),
+    (_F(1), "yen", "yen jpy ¥"),
+    (_F(1), "yuan", "yuan rmb cny"),
+    (_F(1), "sterling", "sterling gbp £"),
     (_F(1), "degree", "deg degs degree degrees °"),
     (_F(1), "radian", "rad rads radian radians"),
     (_F(1), "newton", "n newton newtons"),
@@ -60,8 +63,14 @@ TABLE: tuple[tuple[Fraction, str, str], ...] = (
     (_F(1), "fahrenheit", "fahrenheit"),
     (_F(1), "percent", "percent pct percentage"),
     (_F(1), "point", "pts"),
+    (_F(1), "ohm", "ohm ohms"),
+    (_F(1000), "ohm", "kohm kohms"),
+    (_F(10**6), "ohm", "megohm megohms"),
+    (_F(1), "mole", "mol moles"),
+    (_F(3048, 10000), "length", "'"),
+    (_F(254, 10000), "length", '"'),
 )  # fmt: skip
-DERIVED: dict[str, tuple[Fraction, Dimension]] = {
+DERIVED: dict[str, Reading] = {
     **{
         name: (_F(1, 1000), (("length", 3),))
         for name in ("l", "litre", "litres", "liter", "liters", "ltr")
@@ -74,13 +83,41 @@ DERIVED: dict[str, tuple[Fraction, Dimension]] = {
     **{name: (_F(10**4), (("length", 2),)) for name in ["ha", "hectare", "hectares"]},
     **{name: (_F(40468564224, 10**7), (("length", 2),)) for name in ["acre", "acres"]},
     **{name: (_F(1609344, 3600000), (("length", 1), ("time", -1))) for name in ("mph",)},
-    **{name: (_F(1000, 3600), (("length", 1), ("time", -1))) for name in ("kph", "kmh")},
+    **{name: (_F(1000, 3600), (("length", 1), ("time", -1))) for name in ("kph", "kmh", "kmph")},
 }  # fmt: skip
-KNOWN: dict[str, tuple[Fraction, Dimension]] = {
+KNOWN: dict[str, Reading] = {
     name: (factor, ((base, 1),)) for factor, base, names in TABLE for name in names.split()
 } | DERIVED
+CASED: dict[str, Reading] = {
+    "kN": (_F(1000), (("newton", 1),)),
+    "kJ": (_F(1000), (("joule", 1),)),
+    "kW": (_F(1000), (("watt", 1),)),
+    "kV": (_F(1000), (("volt", 1),)),
+    "mV": (_F(1, 1000), (("volt", 1),)),
+    "mA": (_F(1, 1000), (("ampere", 1),)),
+    "Pa": (_F(1), (("pascal", 1),)),
+    "kPa": (_F(1000), (("pascal", 1),)),
+    "MHz": (_F(10**6), (("hertz", 1),)),
+    "kHz": (_F(1000), (("hertz", 1),)),
+}
+"""Symbols that only count in this spelling: `KN` is a segment."""
+ALSO: dict[str, tuple[Reading, ...]] = {
+    **{
+        name: ((_F(1, 60), (("degree", 1),)), (_F(60), (("time", 1),)))
+        for name in ("'", "min", "mins", "minute", "minutes")
+    },
+    **{
+        name: ((_F(1, 3600), (("degree", 1),)), (_F(1), (("time", 1),)))
+        for name in ('"', "sec", "secs", "second", "seconds")
+    },
+    **{name: ((_F(1), (("sterling", 1),)),) for name in ("pound", "pounds")},
+    "¥": ((_F(1), (("yuan", 1),)),),
+}
+"""Further meanings of a unit that stands alone: 60' is 60 feet, 1 degree or 1 hour."""
 MAX_WORDS = 4
-_AMBIGUOUS = frozenset("msghlLNJWVA")
+_AMBIGUOUS = frozenset("msghlLNJWVAu")
+CURRENCIES = {"usd": "usd", "euro": "euro", "yen": "¥", "pound": "£"}
+"""Signs of money, as the normalised text holds them, and the units that they are."""
 _POWERS = {"square": 2, "sq": 2, "squared": 2, "cubic": 3, "cu": 3, "cubed": 3}
 _FILLER = frozenset(
     [
@@ -97,7 +134,10 @@ _STOP = frozenset(
         "true", "correct", "incorrect", "choice", "option", "approximately", "infinity",
     ]
 )  # fmt: skip
-_WORDS = re.compile(r"[A-Za-z]+|\^?\s*\{?(-?\d)\}?|[/·*]|°|%")
+_PLURALS = {
+    "people": "person", "children": "child", "men": "man", "women": "woman", "mice": "mouse",
+}  # fmt: skip
+_WORDS = re.compile(r"[A-Za-z]+|\^?\s*\{?(-?\d)\}?|[/·*]|[°%£¥'\"]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +147,8 @@ class Unit:
     factor: Fraction
     dimension: Dimension
     name: str
+    also: tuple[Reading, ...] = ()
+    """Other meanings of the same word or mark."""
 
 
 DEGREE = Unit(Fraction(1), (("degree", 1),), "degrees")
@@ -115,7 +157,7 @@ PERCENT = Unit(Fraction(1), (("percent", 1),), "percent")
 
 def is_unit_word(word: str) -> bool:
     """A word of at least two letters that can only be a unit after a number."""
-    return len(word) > 1 and (word.lower() in KNOWN or word in _POWERS)
+    return len(word) > 1 and (word.lower() in KNOWN or word in _POWERS or word in CASED)
 
 
 def is_ambiguous(word: str) -> bool:
@@ -137,11 +179,11 @@ def spell(tokens: list[Token]) -> str | None:
     for token in tokens:
         if token.kind == "end":
             break
-        if token.kind == "cmd" and token.text in ("usd", "euro", "yen"):
-            parts.append(token.text)
+        if token.kind == "cmd" and token.text in CURRENCIES:
+            parts.append(CURRENCIES[token.text])
         elif token.kind == "cmd" and token.text in ("cdot", "times"):
             parts.append("*")
-        elif token.kind in ("word", "text", "num") or token.text in "^{}/*°.-%":
+        elif token.kind in ("word", "text", "num") or token.text in "^{}/*°.-%'":
             parts.append(token.text)
         else:
             return None
@@ -153,6 +195,7 @@ def spell(tokens: list[Token]) -> str | None:
 def parse_unit(text: str) -> Unit | None:
     """The unit that a text spells (`cm ^ 2`, `square metres`, `km / h`, `apples`), or None."""
     text = text.replace("^ { ", "^{").replace(" }", "}").replace("^ ", "^").replace(".", " ")
+    text = text.replace("- ", "-").replace("' '", '"')
     if _WORDS.sub(" ", text).strip("{} \t-"):
         return None
     reader = _Reader()
@@ -163,7 +206,8 @@ def parse_unit(text: str) -> Unit | None:
     if not reader.words or reader.pending != 1:
         return None
     powers = tuple(sorted((name, power) for name, power in reader.powers.items() if power))
-    return Unit(reader.factor, powers, " ".join(text.split()))
+    name = " ".join(text.split())
+    return Unit(reader.factor, powers, name, ALSO.get(name.lower(), ()))
 
 
 @dataclass(slots=True)
@@ -217,13 +261,15 @@ class _Reader:
 
 def _lookup(word: str) -> tuple[Fraction, Dimension | None]:
     lowered = word.lower()
+    if word in CASED:
+        return CASED[word]
     if lowered in KNOWN:
-        if len(word) == 1 and word not in _AMBIGUOUS and word != "°":
+        if len(word) == 1 and word.isalpha() and word not in _AMBIGUOUS:
             return Fraction(1), None
         return KNOWN[lowered]
     if lowered in _STOP or len(word) < 3:
         return Fraction(1), None
-    stem = lowered.removesuffix("s")
+    stem = _PLURALS.get(lowered) or lowered.removesuffix("s")
     return Fraction(1), ((f"noun:{stem}", 1),)
 
 
@@ -231,10 +277,20 @@ def compatible(gold: Unit | None, other: Unit | None) -> Fraction | None:
     """The factor from `other` to `gold`; 1 when one has none; None when they cannot be compared."""
     if gold is None or other is None:
         return Fraction(1)
-    if gold.dimension == other.dimension:
-        return other.factor / gold.factor
+    for size, dimension in ((gold.factor, gold.dimension), *gold.also):
+        for factor, base in ((other.factor, other.dimension), *other.also):
+            if dimension == base:
+                return factor / size
+    bare = [_without_nouns(unit.dimension) for unit in (gold, other)]
+    named = [bare[0] != gold.dimension, bare[1] != other.dimension]
+    if bare[0] == bare[1] != () and not all(named):
+        return other.factor / gold.factor  # 20% off, 5 kg of apples
     generic = [dict(unit.dimension).get("generic") for unit in (gold, other)]
     lengths = [dict(unit.dimension).get("length") for unit in (gold, other)]
     if any(generic) and (generic[0] or lengths[0]) == (generic[1] or lengths[1]):
         return Fraction(1)
     return None
+
+
+def _without_nouns(dimension: Dimension) -> Dimension:
+    return tuple(part for part in dimension if not part[0].startswith("noun:"))

@@ -14,6 +14,8 @@ _TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ni
 _SMALL = {word: value for value, word in enumerate(_UNITS)} | {
     word: 10 * k for k, word in enumerate(_TENS, 2)
 }
+_SCALES = {"hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9}
+_AND_A = (["and", "a"], ["and", "one"])
 _PARTS = {
     "half": 2, "third": 3, "thirds": 3, "quarter": 4, "quarters": 4, "fourth": 4, "fifth": 5,
     "fifths": 5, "fourths": 4, "halves": 2, "sixth": 6, "sixths": 6, "seventh": 7, "sevenths": 7,
@@ -27,10 +29,30 @@ _ALL_REALS = frozenset({"all real numbers", "all reals", "real numbers", "all re
 _GENERIC = frozenset(
     {
         "triangle", "angle", "quadrilateral", "function", "direction", "number", "option", "shape",
-        "segment", "line",
+        "segment", "line", "triangles", "angles", "lines", "segments", "quadrilaterals", "shapes",
     }
 )  # fmt: skip
-_SYNONYMS = {"dne": "does not exist", "infinitely many solutions": "infinitely many"}
+_SYNONYMS = {
+    "dne": "does not exist", "infinitely many solutions": "infinitely many",
+    "infinite": "infinitely many", "infinite solutions": "infinitely many",
+    "infinite number of solutions": "infinitely many", "anticlockwise": "counterclockwise",
+    "anti-clockwise": "counterclockwise", "counter-clockwise": "counterclockwise",
+}  # fmt: skip
+_QUADRANTS = {
+    name: str(number)
+    for number, names in enumerate(
+        ("first 1st i", "second 2nd ii", "third 3rd iii", "fourth 4th iv"), 1
+    )
+    for name in names.split()
+}
+_ACROSS = re.compile(r"\b(?:across|over|in|about)\b")
+_CRITERIA = frozenset({"sss", "sas", "asa", "aas", "saa", "hl", "rhs", "aa", "aaa"})
+_KINDS = frozenset({"similarity", "similar", "congruence", "congruency", "congruent"})
+_INITIALS = {"side": "s", "angle": "a"}
+_AROUND_CRITERIA = frozenset({
+    "by", "using", "criterion", "criteria", "postulate", "theorem", "rule", "test", "condition",
+    "of", "triangle", "triangles", "case",
+})  # fmt: skip
 _ANGLE = re.compile(r"(?:m )?angle ([a-z])([a-z])([a-z])")
 _SHAPES = re.compile(r"\b(?:triangle|angle|overline|segment|line|side)\b")
 
@@ -45,6 +67,9 @@ def number_in_words(text: str) -> Node | None:
     words = text.replace("-", " ").split()
     if not words or len(words) > 6:
         return None
+    if len(words) > 2 and words[-1] in ("half", "quarter") and words[-3:-1] in _AND_A:
+        whole = number_in_words(" ".join(words[:-3]))
+        return whole and Node("add", (whole, Node("div", (number(1), number(_PARTS[words[-1]])))))
     if len(words) == 2 and words[0] in _SMALL and words[1] in _PARTS:
         return Node("div", (number(_SMALL[words[0]]), number(_PARTS[words[1]])))
     total, current = 0, None
@@ -58,14 +83,29 @@ def number_in_words(text: str) -> Node | None:
             ):
                 return None
             current = (current or 0) + value
-        elif word in ("hundred", "thousand") and current is not None and current > 0:
-            scale = 100 if word == "hundred" else 1000
-            current *= scale
-            if scale == 1000:
+        elif word in _SCALES and current is not None and current > 0:
+            current *= _SCALES[word]
+            if word != "hundred":
                 total, current = total + current, 0
         else:
             return None
     return number(total + (current or 0))
+
+
+def same_criterion(gold: str, other: str) -> bool:
+    """`SAS`, `by SAS`, `SAS similarity`; of two kinds that are named, both must be the same."""
+    left, right = _criterion(gold), _criterion(other)
+    if left is None or right is None or left[0] != right[0]:
+        return False
+    return not left[1] or not right[1] or left[1] == right[1]
+
+
+def _criterion(text: str) -> tuple[str, frozenset[str]] | None:
+    words = text.replace("-", " ").split()
+    kinds = frozenset(word[:7] for word in words if word in _KINDS)
+    rest = [word for word in words if word not in _KINDS and word not in _AROUND_CRITERIA]
+    name = "".join(_INITIALS.get(word, word) for word in rest)
+    return (name, kinds) if name in _CRITERIA else None
 
 
 def means_nothing(text: str) -> bool:
@@ -73,9 +113,19 @@ def means_nothing(text: str) -> bool:
     return text in _NOTHING
 
 
+def _usual(text: str) -> str:
+    """One wording of what is said in several ways."""
+    text = _SYNONYMS.get(text, text)
+    if "angled" in text:
+        text = text.replace("right-angled", "right").replace("right angled", "right")
+    if "quadrant" in text:
+        return " ".join(sorted(_QUADRANTS.get(word, word) for word in text.split()))
+    return _ACROSS.sub("over", text) if "reflect" in text else text
+
+
 def same_words(gold: str, other: str) -> bool:
     """Whether folded words agree, apart from a generic noun or shape word on one side."""
-    gold, other = _SYNONYMS.get(gold, gold), _SYNONYMS.get(other, other)
+    gold, other = _usual(gold), _usual(other)
     if gold == other:
         return True
     angles = _ANGLE.fullmatch(gold), _ANGLE.fullmatch(other)

@@ -107,3 +107,14 @@ def test_odd_characters_end_in_a_verdict(text: str) -> None:
 def test_full_width_and_mathematical_digits_are_digits() -> None:
     assert check_answer("５", "5").correct
     assert check_answer("𝟓", "5").correct
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["x Z" + "\n" * 1400 + "integer", "答案" + "\n" * 1400 + "x", "x" + "\n" * 1400 + ")"],
+    ids=["a family's letter", "a lead-in", "an option's letter"],
+)
+def test_long_runs_of_separators_are_scanned_once(answer: str) -> None:
+    started = time.process_time()
+    decide_answer(answer, "5", None, PROFILES["reward"])
+    assert time.process_time() - started < 0.05, "it took 150 ms when the scans were quadratic"

@@ -1,0 +1,60 @@
+r"""Vectors as sums of unit vectors (`2\mathbf i + 3\mathbf j`), and determinants."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from adora_mm.verify import exact
+from adora_mm.verify.limits import AnswerError, LimitError, NotExactError
+from adora_mm.verify.syntax import IMAGINARY, Node, number, symbols
+
+_AXES = ("i", "j", "k")
+_MAX_ORDER = 4
+
+
+def components(node: Node, size: int) -> tuple[Node, ...] | None:
+    """The coefficients of i, j, k in a sum of unit vectors; None for anything else.
+
+    Without a j or k the letter i is the imaginary unit and there is no vector.
+    """
+    if size > len(_AXES) or not symbols(node) or not symbols(node) <= {"j", "k"}:
+        return None
+    if size == 2 and "k" in symbols(node):
+        return None
+    parts = tuple(_at(node, {axis: int(axis == one) for axis in _AXES}) for one in _AXES[:size])
+    weights = dict(zip(_AXES, (2, 3, 5), strict=True))
+    total = Node(
+        "add",
+        tuple(
+            Node("mul", (number(weights[axis]), part))
+            for axis, part in zip(_AXES, parts, strict=False)
+        ),
+    )
+    try:
+        straight = exact.evaluate(_at(node, weights)) == exact.evaluate(total)
+        homogeneous = not exact.evaluate(_at(node, dict.fromkeys(_AXES, 0)))
+    except (NotExactError, LimitError):
+        return None
+    return parts if straight and homogeneous else None
+
+
+def _at(node: Node, values: dict[str, int]) -> Node:
+    if node == IMAGINARY:
+        return number(values["i"])
+    if node.op == "sym":
+        return number(values[str(node.value)])
+    return replace(node, args=tuple(_at(arg, values) for arg in node.args)) if node.args else node
+
+
+def determinant(rows: list[list[Node]]) -> Node:
+    """Expansion along the first row, as an expression of the entries; up to order four."""
+    if len(rows) != len(rows[0]) or len(rows) > _MAX_ORDER:
+        raise AnswerError("a determinant must be square and of order four at most")
+    if len(rows) == 1:
+        return rows[0][0]
+    terms = []
+    for column, entry in enumerate(rows[0]):
+        minor = determinant([row[:column] + row[column + 1 :] for row in rows[1:]])
+        product = Node("mul", (entry, minor))
+        terms.append(Node("neg", (product,)) if column % 2 else product)
+    return Node("add", tuple(terms))
