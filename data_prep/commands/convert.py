@@ -17,10 +17,14 @@ from data_prep.commands.options import (
     with_progress,
 )
 from data_prep.sources import SOURCES, BadRows
+from data_prep.sources.present import find_local
+from data_prep.sources.tables import is_hub_name, local_copy, revision_of
 from data_prep.writer import write_folder
 
-FREE_COLUMNS = ("jsonl",)
+FREE_COLUMNS = ("jsonl", "parquet")
 """Sources whose columns the user names."""
+WITH_CHOICES = ("geometry3k", "pgps9k")
+"""Sources whose four options can be left out: their golds are values."""
 
 
 def add_to(commands: Commands) -> None:
@@ -28,8 +32,16 @@ def add_to(commands: Commands) -> None:
         command = commands.add_parser(name, help=source.summary)
         command.set_defaults(run=_run_source, source=name)
         _add_options(command, name)
-    listing = commands.add_parser("list", help="sources, their licences and what they need")
+    listing = commands.add_parser("list", help="sources, licences, and what is on this machine")
     listing.set_defaults(run=_run_list)
+    listing.add_argument(
+        "folders",
+        nargs="*",
+        type=Path,
+        default=[Path("data")],
+        metavar="FOLDER",
+        help="where to look for data sets, and one level below (default: data)",
+    )
 
 
 def _add_options(command: argparse.ArgumentParser, name: str) -> None:
@@ -39,7 +51,7 @@ def _add_options(command: argparse.ArgumentParser, name: str) -> None:
     add("--split", help="one split only (default: the source's own)")
     add("--limit", type=positive, help="stop after this many problems")
     add("--on-bad", choices=("drop", "fail"), default="fail", help="rows that cannot be used")
-    if name == "geometry3k":
+    if name in WITH_CHOICES:
         add("--no-choices", action="store_true", help="free-form: leave out the four options")
     if name in FREE_COLUMNS:
         add("--map", nargs="+", default=[], metavar="FIELD=COLUMN", help="question=problem ...")
@@ -53,15 +65,14 @@ def _run_source(arguments: argparse.Namespace) -> None:
     source = SOURCES[arguments.source]
     bad = BadRows(drop=arguments.on_bad == "drop")
     options = _own_options(arguments)
-    entries = source.read(
-        arguments.path, split=arguments.split, limit=arguments.limit, bad=bad, **options
-    )
+    path = local_copy(arguments.path)
+    entries = source.read(path, split=arguments.split, limit=arguments.limit, bad=bad, **options)
     manifest = write_folder(
         arguments.out,
         with_progress(entries, arguments.source, arguments.limit),
         source=options.get("name") or arguments.source,
         licence=arguments.licence if arguments.source in FREE_COLUMNS else source.licence,
-        arguments=_recorded(arguments, options),
+        arguments=_recorded(arguments, path, options),
         dropped=bad.dropped,
         overwrite=arguments.overwrite,
     )
@@ -70,7 +81,7 @@ def _run_source(arguments: argparse.Namespace) -> None:
 
 def _own_options(arguments: argparse.Namespace) -> dict[str, Any]:
     """The keywords that only this source's `read` takes."""
-    if arguments.source == "geometry3k":
+    if arguments.source in WITH_CHOICES:
         return {"keep_choices": not arguments.no_choices}
     if arguments.source in FREE_COLUMNS:
         return {
@@ -82,19 +93,27 @@ def _own_options(arguments: argparse.Namespace) -> dict[str, Any]:
     return {}
 
 
-def _recorded(arguments: argparse.Namespace, options: Mapping[str, Any]) -> dict[str, Any]:
+def _recorded(
+    arguments: argparse.Namespace, path: Path, options: Mapping[str, Any]
+) -> dict[str, Any]:
     """What reproduces the folder, without this machine's folders: of paths, the last name only."""
+    from_hub = is_hub_name(arguments.path)
     common = {
-        "from": arguments.path.name,
+        "from": str(arguments.path) if from_hub else arguments.path.name,
         "split": arguments.split,
         "limit": arguments.limit,
         "on_bad": arguments.on_bad,
     }
-    return common | {key: value for key, value in options.items() if key != "image_root"}
+    revision = {"revision": revision_of(path)} if revision_of(path) else {}
+    own = {key: value for key, value in options.items() if key != "image_root"}
+    return common | revision | own
 
 
 def _run_list(arguments: argparse.Namespace) -> None:
-    print("synthetic   generated geometry problems with diagrams; needs nothing")
+    found = find_local(arguments.folders)
+    print("synthetic: generated geometry problems with diagrams; needs nothing")
     for name, source in SOURCES.items():
-        print(f"{name:<11} {source.summary}")
-        print(f"{'':<11} licence: {source.licence}; --from: {source.needs}")
+        print(f"{name}: {source.summary}")
+        print(f"    licence: {source.licence}")
+        print(f"    --from: {source.needs}" + (f" ({source.hub})" if source.hub else ""))
+        print(f"    here: {', '.join(found.get(name, [])) or 'nothing found'}")
