@@ -10,11 +10,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from data_prep.commands import convert, generate
+from data_prep.commands import audit, convert, generate
 from data_prep.commands.options import Parser
 
 PROG = "adora prep"
-GROUPS = (generate, convert)
+GROUPS = (generate, convert, audit)
 """Modules with an `add_to(commands)`; a command's `run` returns an exit code or None for 0."""
 
 
