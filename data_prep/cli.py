@@ -10,11 +10,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from data_prep.commands import audit, convert, generate
+from data_prep.commands import audit, combine, convert, difficulty, generate
 from data_prep.commands.options import Parser
 
 PROG = "adora prep"
-GROUPS = (generate, convert, audit)
+GROUPS = (generate, convert, audit, combine, difficulty)
 """Modules with an `add_to(commands)`; a command's `run` returns an exit code or None for 0."""
 
 

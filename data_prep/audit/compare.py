@@ -184,7 +184,7 @@ def _text_pairs(items: Items, others: Items | None) -> Iterator[tuple[int, int]]
 def _nearly(one: Item, other: Item) -> bool:
     if not say_the_same(one.tokens, other.tokens):
         return False
-    if one.choices and other.choices and set(one.choices) != set(other.choices):
+    if one.choices and other.choices and not set(one.choices) & set(other.choices):
         return False
     if one.pictures and other.pictures:
         return _likeness(one, other) >= ALIKE and _same_gold(one.problem, other.problem)
