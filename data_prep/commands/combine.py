@@ -1,4 +1,4 @@
-"""`adora prep mix`, `split` and `filter`: new data folders from old ones."""
+"""`adora prep mix`, `split`, `filter` and `card`: new folders from old ones, and their card."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from adora_mm.data import load_problems, mix
+from adora_mm.files import write_atomically
 from adora_mm.types import Problem
+from data_prep.card import CARD, CardFacts, data_card
 from data_prep.commands.options import (
     Commands,
     UsageError,
@@ -33,6 +35,9 @@ def add_to(commands: Commands) -> None:
     _add_mix(commands.add_parser("mix", help="one set of several, in given shares"))
     _add_split(commands.add_parser("split", help="split a set by problem family"))
     _add_filter(commands.add_parser("filter", help="by pass rate, or without what an audit found"))
+    card = commands.add_parser("card", help="write card.md into a folder that has none")
+    card.add_argument("folder", type=Path, metavar="FOLDER")
+    card.set_defaults(run=_run_card)
 
 
 def _add_mix(command: argparse.ArgumentParser) -> None:
@@ -175,6 +180,16 @@ def _staged(chosen: Stages) -> list[Problem]:
         )
         for problem, rate, stage in chosen.kept
     ]
+
+
+def _run_card(arguments: argparse.Namespace) -> None:
+    problems = load_problems(arguments.folder)
+    facts = CardFacts()
+    for problem in problems:
+        facts.add(problem, len(problem.images))
+    file = arguments.folder / CARD
+    write_atomically(file, data_card(manifest_of(str(arguments.folder)), facts))
+    print(file)
 
 
 def _unfit_ids(file: Path) -> set[str]:
