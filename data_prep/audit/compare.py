@@ -23,10 +23,12 @@ from adora_mm.types import Problem
 from adora_mm.verify import check_answer
 from data_prep.audit.findings import Finding
 from data_prep.audit.pictures import ALIKE, SAME, Picture, alike
-from data_prep.audit.texts import near_texts, say_the_same, tokens_of
+from data_prep.audit.texts import near_texts, say_the_same, tokens_of, wording_of
 
 TELLING_TOKENS = 12
 """A question of so many tokens names its problem without the picture; `Find x.` does not."""
+TEMPLATE = 3
+"""A wording that comes more often than this is a template, and says nothing about one problem."""
 PROBLEMS_PER_PICTURE = 20
 """Of the problems that share a picture or a question, so many on each side are compared."""
 
@@ -129,6 +131,20 @@ def leaks(items: Items, others: Items, name: str) -> Iterator[Finding]:
         elif _likeness(item, other) >= SAME:
             told.add(item.problem.id)
             yield _leak("shared_picture", item, other, name, "has the picture of")
+    rare = _rare_wordings(others)
+    for item in items.items:
+        other_item = rare.get(wording_of(item.tokens))
+        if other_item is not None and item.problem.id not in told:
+            yield _leak("variant", item, other_item, name, "words of")
+
+
+def _rare_wordings(others: Items) -> dict[str, Item]:
+    """Long questions, numbers masked, that are no template of the set: with their first problem."""
+    found: dict[str, list[Item]] = defaultdict(list)
+    for other in others.items:
+        if len(other.tokens) >= TELLING_TOKENS:
+            found[wording_of(other.tokens)].append(other)
+    return {wording: same[0] for wording, same in found.items() if len(same) <= TEMPLATE}
 
 
 def _leak(kind: str, item: Item, other: Item, name: str, how: str) -> Finding:

@@ -81,6 +81,11 @@ KINDS: dict[str, Kind] = {
         blocking=False,
         remedy="drop it if the diagrams of the evaluation must be new",
     ),
+    "variant": Kind(
+        title="A problem of an evaluation set, with other numbers or another picture",
+        blocking=False,
+        remedy="drop it if the problems of the evaluation must be new in kind, not only in values",
+    ),
     "image_shrunk": Kind(
         title="A picture loses more than half of its side",
         blocking=False,

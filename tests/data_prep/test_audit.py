@@ -313,10 +313,40 @@ def test_leaks_block_and_shared_pictures_warn(tmp_path: Path, pool: CheckerPool)
         ("leak", "p1", "p11"),
         ("shared_picture", "p2", "p11"),
         ("leak", "p4", "p12"),
+        ("variant", "p5", "p12"),
     ]
     assert report.findings[0].message == "nearly the same as p11 of exam"
     assert report.compared_with == {"exam": 3}
     assert report.unfit_ids == ["p1", "p4"]
+
+
+def test_templates_of_a_set_are_no_variants(pool: CheckerPool) -> None:
+    exam = [problem(n, id=f"e{n}", question=LONG.replace("60", str(n))) for n in range(10, 14)]
+    train = [problem(n, question=LONG.replace("60", str(n))) for n in range(20, 30)]
+    assert run(pool, *train, against={"exam": exam}).findings == ()
+    few = run(pool, *train, against={"exam": exam[:3]})
+    assert few.counts == {"variant": 10}
+    assert few.fit
+
+
+def test_real_variants_of_real_problems(
+    shared_data: Path, pool: CheckerPool, tmp_path: Path
+) -> None:
+    """DynaMath varies problems of MATH-Vision: one shares a picture, another all of its words."""
+    vision = ["mathvision", "--from", str(shared_data / "mathvision")]
+    assert cli.main([*vision, "--out", str(tmp_path / "vision")]) == 0
+    dyna = ["jsonl", "--from", str(shared_data / "dynamath/dataset.json"), "--name", "dynamath"]
+    mapped = ["--map", "images=image", "--out", str(tmp_path / "dyna")]
+    assert cli.main([*dyna, *mapped]) == 0
+    wanted = {"dynamath-95", "dynamath-355", "dynamath-7"}
+    train = [p for p in load_problems(tmp_path / "dyna") if p.id in wanted]
+    wanted = {"mathvision-386", "mathvision-38", "mathvision-6"}
+    exam = [p for p in load_problems(tmp_path / "vision") if p.id in wanted]
+    report = run(pool, *train, against={"exam": exam})
+    assert [(f.kind, f.problem_id, f.other_id) for f in report.findings] == [
+        ("shared_picture", "dynamath-355", "mathvision-38"),
+        ("variant", "dynamath-95", "mathvision-386"),
+    ]
 
 
 def test_real_sets_leak_where_they_are_known_to(
