@@ -17,6 +17,7 @@ from typing import Any
 from data_prep.sources.rows import RawRows, RowError, image_bytes, jsonl_rows, parse_object
 
 BATCH_ROWS = 32
+BUFFER_BYTES = 1 << 20
 TABLES = (".parquet", ".arrow", ".jsonl", ".json")
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+(@[\w.-]+)?")
 _SNAPSHOT = re.compile(r"[0-9a-f]{40}")
@@ -157,8 +158,10 @@ def _batches(file: Path) -> Iterator[Any]:
     from pyarrow import ipc, parquet
 
     if file.suffix == ".parquet":
-        with parquet.ParquetFile(file) as table:
-            yield from table.iter_batches(batch_size=BATCH_ROWS)
+        # one row group after another, page by page: by default whole groups are read ahead
+        with parquet.ParquetFile(file, buffer_size=BUFFER_BYTES, pre_buffer=False) as table:
+            for group in range(table.num_row_groups):
+                yield from table.iter_batches(BATCH_ROWS, row_groups=[group], use_threads=False)
         return
     with pyarrow.memory_map(str(file)) as source:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -235,3 +236,22 @@ def test_the_parquet_files_of_knights_and_knaves(shared_data: Path) -> None:
     entries = list(jsonl.read(shared_data / "kk/3ppl_test.parquet", columns=columns))
     assert len(entries) == 100
     assert all(" is a kn" in entry.problem.answer for entry in entries)
+
+
+def test_parquet_is_read_in_small_batches(tmp_path: Path) -> None:
+    """What arrow holds at a time does not grow with the file."""
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    noise = random.Random(0).randbytes(20_000)
+    peaks = []
+    for count in (200, 800):
+        file = tmp_path / f"{count}.parquet"
+        rows = [{"picture": noise[n:] + noise[:n], "n": n} for n in range(count)]
+        parquet.write_table(pyarrow.Table.from_pylist(rows), file, row_group_size=100)
+        del rows
+        before = pyarrow.total_allocated_bytes()
+        held = [pyarrow.total_allocated_bytes() - before for _ in table_rows(file)]
+        assert len(held) == count
+        peaks.append(max(held))
+    assert peaks[1] < 1.5 * peaks[0]
