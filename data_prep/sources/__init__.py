@@ -52,14 +52,16 @@ SOURCES: dict[str, Source] = {
         read=mathvision.read,
         licence=mathvision.LICENCE,
         summary="MATH-Vision, 304 problems (testmini) or 3,040 (test); for evaluation",
-        needs="the folder with testmini.jsonl or test.jsonl and images/",
+        needs="the folder with testmini.jsonl or test.jsonl and images/, or the hub name",
+        hub="MathLLMs/MathVision",
         evaluation_only=True,
     ),
     "gsm8k": Source(
         read=gsm8k.read,
         licence=gsm8k.LICENCE,
         summary="8,792 word problems, text only (train, test)",
-        needs="train.jsonl or test.jsonl, or the folder of both",
+        needs="train.jsonl or test.jsonl, the folder of both, or the hub name",
+        hub="openai/gsm8k",
     ),
     "geoqa": Source(
         read=geoqa.read,
