@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from adora_mm.data.images import read_image
 from adora_mm.types import Problem
-from data_prep.audit.texts import tokens_of, wording_of
+from data_prep.texts import tokens_of, wording_of
 
 PLAIN_KEYS = ("source", "wording", "picture")
 METADATA = "metadata."

@@ -23,7 +23,7 @@ from adora_mm.types import Problem
 from adora_mm.verify import check_answer
 from data_prep.audit.findings import Finding
 from data_prep.audit.pictures import ALIKE, SAME, Picture, alike
-from data_prep.audit.texts import near_texts, say_the_same, tokens_of, wording_of
+from data_prep.texts import near_texts, say_the_same, tokens_of, wording_of
 
 TELLING_TOKENS = 12
 """A question of so many tokens names its problem without the picture; `Find x.` does not."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from adora_mm.types import Problem
 from data_prep.audit.pictures import Picture, image_tokens
-from data_prep.audit.texts import tokens_of, wording_of
+from data_prep.texts import tokens_of, wording_of
 
 _INTEGER = re.compile(r"[-+]?\d+")
 _DECIMAL = re.compile(r"[-+]?\d*\.\d+")

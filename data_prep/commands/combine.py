@@ -25,7 +25,6 @@ from data_prep.commands.options import (
     share,
     with_progress,
 )
-from data_prep.grouping import deal, families
 from data_prep.pass_rates import Stages, load_rates, stages_of
 from data_prep.stored import licences, manifest_of, origin, stored_entries
 from data_prep.writer import Entry, write_folder
@@ -95,6 +94,8 @@ def _add_split(command: argparse.ArgumentParser) -> None:
 
 
 def _run_split(arguments: argparse.Namespace) -> None:
+    from data_prep.grouping import deal, families  # loads numpy, which nothing else here needs
+
     problems = load_problems(arguments.data)
     keys = names(arguments.by)
     if not keys:

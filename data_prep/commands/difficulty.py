@@ -6,7 +6,6 @@ import argparse
 from collections import Counter
 from pathlib import Path
 
-from adora_mm.config import load_config
 from adora_mm.data import load_problems
 from data_prep.commands.options import Commands, positive, with_progress
 
@@ -28,6 +27,8 @@ def add_to(commands: Commands) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> None:
+    from adora_mm.config import load_config
+
     config = load_config(arguments.recipe, arguments.overrides)
     problems = load_problems(arguments.data, limit=arguments.limit)
     if not arguments.out.parent.is_dir():

@@ -21,7 +21,7 @@ from data_prep import cli
 from data_prep.audit import Report, audit
 from data_prep.audit.pictures import alike, image_tokens, look_at
 from data_prep.audit.statistics import answer_kind, histogram, spread
-from data_prep.audit.texts import near_texts, numbers_of, say_the_same, tokens_of, wording_of
+from data_prep.texts import near_texts, numbers_of, say_the_same, tokens_of, wording_of
 from data_prep.writer import Entry, write_folder
 
 LONG = (
