@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ from data_prep.audit.pictures import QWEN_MAX_PIXELS, QWEN_MIN_PIXELS
 from data_prep.commands.options import with_progress
 from data_prep.sources import SOURCES
 
+_TRAINED_ON = re.compile(r"train.*|stage\d+")
 UNFIT = 1
 """Exit code of an audit that found something that blocks."""
 
@@ -53,18 +55,28 @@ def _place(data: str) -> tuple[Path, str]:
 
 
 def evaluation_sets(folder: Path, split: str) -> dict[str, Sequence[Problem]]:
-    """What must not be trained on: other splits of the folder, and all that is not a `train` split
-    of the data folders beside it."""
+    """What must not be trained on: held-out splits of the folder and of the data folders beside it.
+
+    Every split counts as held out but `train...` and the stages of a curriculum.
+    """
     found: dict[str, Sequence[Problem]] = {}
     for place in sorted(folder.parent.iterdir()):
-        if place.name.startswith(".") or not (place / "manifest.json").is_file():
-            continue
-        held_out = [p for p in load_problems(place) if p.split != "train"]
+        splits = [] if place.name.startswith(".") else _held_out(place)
         if place == folder:
-            held_out = [p for p in held_out if split and p.split != split]
-        for name in sorted({p.split for p in held_out}):
-            found[f"{place.name}@{name}"] = [p for p in held_out if p.split == name]
+            splits = [name for name in splits if split and name != split]
+        problems = load_problems(place) if splits else []
+        for name in splits:
+            found[f"{place.name}@{name}"] = [p for p in problems if p.split == name]
     return found
+
+
+def _held_out(folder: Path) -> list[str]:
+    """The held-out splits of a data folder, by its manifest; none for anything else."""
+    try:
+        splits = list(json.loads((folder / "manifest.json").read_bytes())["splits"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+    return sorted(name for name in splits if name and not _TRAINED_ON.fullmatch(name))
 
 
 def _limits(arguments: argparse.Namespace) -> Limits:

@@ -426,7 +426,9 @@ def test_what_lies_beside_is_compared_with(
     )
     write(tmp_path / "exam", entry(2, id="e2", split="test"), entry(5, id="e5"))
     write(tmp_path / "copy", entry(4))
+    write(tmp_path / "curriculum", entry(1, split="stage1"), entry(2, split="train-hard"))
     (tmp_path / "junk").mkdir()
+    (tmp_path / "junk/manifest.json").write_text("{")
     assert command("audit", f"{tmp_path / 'set'}@train") == 1
     out = capsys.readouterr().out
     assert (
