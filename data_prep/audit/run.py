@@ -92,9 +92,10 @@ def _limits(arguments: argparse.Namespace) -> Limits:
     from data_prep.audit.prompt_lengths import prompt_lengths, recipe_processor
 
     processor = recipe_processor(config, arguments.model)
+    sees = processor.image_processor is not None
     return Limits(
-        min_pixels=config.data.min_pixels or QWEN_MIN_PIXELS,
-        max_pixels=config.data.max_pixels or QWEN_MAX_PIXELS,
+        min_pixels=processor.image_processor.size["shortest_edge"] if sees else QWEN_MIN_PIXELS,
+        max_pixels=processor.image_processor.size["longest_edge"] if sees else QWEN_MAX_PIXELS,
         measure_prompts=partial(
             prompt_lengths, processor=processor, max_prompt_tokens=config.data.max_prompt_tokens
         ),

@@ -24,6 +24,7 @@ from data_prep.audit.statistics import answer_kind, histogram, spread
 from data_prep.texts import near_texts, numbers_of, say_the_same, tokens_of, wording_of
 from data_prep.writer import Entry, write_folder
 
+EMBEDDED_POLICY = Path(__file__).parents[2] / "adora_mm/assets/tiny_qwen2_5_vl"
 LONG = (
     "A train leaves the station at noon and goes 60 km each hour for 3 hours; how far does it go?"
 )
@@ -451,6 +452,11 @@ def test_a_recipe_gives_its_limits(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "tokens, the recipe allows 256" in capsys.readouterr().out
     report = json.loads((tmp_path / "set.audit.json").read_text())
     assert report["counts"] == {"prompt_too_long": 1}
+    own = json.loads((EMBEDDED_POLICY / "preprocessor_config.json").read_text())["size"]
+    assert report["settings"] == {
+        "min_pixels": own["shortest_edge"],
+        "max_pixels": own["longest_edge"],
+    }
     assert report["statistics"]["prompt_tokens"]["max"] > 256
 
 
