@@ -2,7 +2,7 @@ r"""DAPO-Math-17k: competition problems with whole numbers as answers, text only
 
 Source: Yu et al. 2025 (arXiv 2503.14476), hub `BytedTsinghua-SIA/DAPO-Math-17k`; Apache-2.0.
 Split: train, about 17,400 problems; the published file repeats each of them about a hundred times
-(1.79 million rows), and only the first appearance is kept.
+(1.79 million rows). Only the first row with an index, and with a question and answer, is kept.
 
 Form: `data/dapo-math-17k.parquet`, the layout of verl:
     {"data_source": "math_dapo", "ability": "MATH",
@@ -18,6 +18,7 @@ schema, not on the real one.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -53,18 +54,22 @@ def read(
     files = [path] if path.is_file() else sorted(p for s in TABLES for p in path.rglob(f"*{s}"))
     if not files:
         raise ValueError(f"{path}: no DAPO-Math-17k there: expected dapo-math-17k.parquet")
-    known: set[str] = set()
+    known: set[bytes] = set()
 
     def to_entry(columns: Any) -> Entry | None:
         record = as_record(columns)
-        index = cell(record, "extra_info.index")
-        number = text({"index": index}, "index")
-        if number in known:
-            return None
-        known.add(number)
-        return _entry(record, number)
+        number = text({"index": cell(record, "extra_info.index")}, "index")
+        entry = _entry(record, number)
+        marks = {_mark(number), _mark(f"{entry.problem.question}\0{entry.problem.answer}")}
+        repeated = not marks.isdisjoint(known)
+        known.update(marks)
+        return None if repeated else entry
 
     yield from convert(_rows(files), to_entry, limit=limit, bad=bad)
+
+
+def _mark(text_: str) -> bytes:
+    return hashlib.blake2b(text_.encode(), digest_size=12).digest()
 
 
 def _rows(files: list[Path]) -> RawRows:

@@ -29,7 +29,8 @@ def dapo_row(index: str, question: str = "Solve $x=1$.", answer: str = "34") -> 
 
 
 def test_dapo_keeps_each_problem_once_and_drops_the_instruction(tmp_path: Path) -> None:
-    rows = [dapo_row("a"), dapo_row("b", "Remember 2+2?", "-4"), dapo_row("a"), dapo_row("b")]
+    rows = [dapo_row("a"), dapo_row("b", "Remember 2+2?", "-4"), dapo_row("a"), dapo_row("b", "c")]
+    rows.append(dapo_row("another index", "Remember 2+2?", "-4"))
     write_parquet(tmp_path / "data/dapo-math-17k.parquet", rows * 3)
     entries = list(dapo.read(tmp_path))
     assert [(e.problem.id, e.problem.question, e.problem.answer) for e in entries] == [
