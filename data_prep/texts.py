@@ -58,45 +58,38 @@ def say_the_same(one: Sequence[str], other: Sequence[str]) -> bool:
     return len(left & right) >= NEAR * len(left | right)
 
 
-def near_texts(
-    texts: Sequence[Sequence[str]], *, first: int | None = None
-) -> Iterator[tuple[int, int]]:
-    """Index pairs (i < j) of different token lists that say the same, each pair once.
-
-    With `first`, only pairs between the first so many lists and the rest.
-    """
-    buckets: dict[tuple[int, bytes], list[int]] = defaultdict(list)
-    for index, signature in enumerate(_signatures(texts)):
-        for band, key in enumerate(signature):
-            buckets[band, key].append(index)
+def near_texts(texts: Sequence[Sequence[str]]) -> Iterator[tuple[int, int]]:
+    """Index pairs (i < j) of different token lists that say the same, each pair once."""
+    signatures = _signatures(texts)
     seen: set[tuple[int, int]] = set()
-    for members in buckets.values():
-        for pair in _candidates(members, first):
-            if pair not in seen:
-                seen.add(pair)
-                one, other = (texts[index] for index in pair)
-                if tuple(one) != tuple(other) and say_the_same(one, other):
-                    yield pair
+    for band in range(BANDS):
+        buckets: dict[bytes, list[int]] = defaultdict(list)
+        for index, values in enumerate(signatures[:, band]):
+            buckets[values.tobytes()].append(index)
+        for members in buckets.values():
+            for pair in _candidates(members):
+                if pair not in seen:
+                    seen.add(pair)
+                    one, other = (texts[index] for index in pair)
+                    if tuple(one) != tuple(other) and say_the_same(one, other):
+                        yield pair
 
 
-def _candidates(members: Sequence[int], first: int | None) -> Iterator[tuple[int, int]]:
-    if first is not None:
-        left = [index for index in members if index < first]
-        right = [index for index in members if index >= first]
-        yield from ((i, j) for i in left[:CROWD] for j in right)
-    elif len(members) <= CROWD:
+def _candidates(members: Sequence[int]) -> Iterator[tuple[int, int]]:
+    if len(members) <= CROWD:
         yield from combinations(members, 2)
     else:
         yield from ((members[0], index) for index in members[1:])
 
 
-def _signatures(texts: Sequence[Sequence[str]]) -> Iterator[list[bytes]]:
-    """The bands of each list's MinHash signature; universal hashing modulo 2^31 - 1."""
+def _signatures(texts: Sequence[Sequence[str]]) -> np.ndarray:
+    """[texts, bands, rows]: MinHash by universal hashing modulo 2^31 - 1."""
     rng = np.random.default_rng(0)
     scale = rng.integers(1, int(_PRIME), BANDS * ROWS, dtype=np.uint64)
     shift = rng.integers(0, int(_PRIME), BANDS * ROWS, dtype=np.uint64)
-    for tokens in texts:
+    signatures = np.zeros((len(texts), BANDS * ROWS), dtype=np.uint32)
+    for index, tokens in enumerate(texts):
         marks = [zlib.crc32(" ".join(shingle).encode()) for shingle in shingles_of(tokens)]
         values = np.array(sorted(marks) or [0], dtype=np.uint64) % _PRIME
-        minima = ((values[:, None] * scale + shift) % _PRIME).min(axis=0)
-        yield [band.tobytes() for band in minima.astype(np.uint32).reshape(BANDS, ROWS)]
+        signatures[index] = ((values[:, None] * scale + shift) % _PRIME).min(axis=0)
+    return signatures.reshape(len(texts), BANDS, ROWS)

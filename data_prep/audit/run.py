@@ -26,6 +26,10 @@ UNFIT = 1
 
 def run_audit(arguments: argparse.Namespace) -> int:
     """Audit, write the page and the JSON file, print a summary; 0 when fit, `UNFIT` when not."""
+    if arguments.report is not None and arguments.report.suffix != ".html":
+        raise ValueError(
+            f"--report {arguments.report}: must end in .html; the JSON file goes beside it"
+        )
     problems = load_problems(arguments.data)
     folder, split = _place(arguments.data)
     against = {} if arguments.only_against else evaluation_sets(folder, split)

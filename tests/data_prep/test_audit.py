@@ -485,6 +485,7 @@ def test_hostile_text_stays_text(tmp_path: Path) -> None:
         (["audit", "set@dev"], "no problems in split 'dev'"),
         (["audit", "set", "--against", "exam"], "exam: no such data folder"),
         (["audit", "set", "--recipe", "none"], "no recipe 'none'"),
+        (["audit", "set", "--report", "x.json"], "must end in .html"),
         (["audit", "set", "--model", "x"], "--model needs --recipe"),
         (["audit", "set", "--recipe", "geo3k_tiny", "--max-pixels", "9"], "are the recipe's"),
         (["audit", "set", "--recipe", "geo3k_tiny", "--model", "./none"], "pass --model"),
