@@ -33,7 +33,6 @@ from adora_mm.prompts import IMAGE_TAG
 from adora_mm.types import Problem
 from data_prep.sources.rows import (
     BadRows,
-    RawRows,
     RowError,
     convert,
     image_bytes,
@@ -41,7 +40,7 @@ from data_prep.sources.rows import (
     text,
     texts,
 )
-from data_prep.sources.tables import as_record, cell_images, local_copy, split_files, table_rows
+from data_prep.sources.tables import as_record, cell_images, local_copy, split_files, split_rows
 from data_prep.writer import Entry
 
 SPLITS = ("train", "val", "test")
@@ -72,7 +71,7 @@ def read(
         yield from convert(named, to_entry, limit=limit, bad=bad)
     elif files:
         to_entry = partial(_from_row, keep_choices=keep_choices)
-        yield from convert(_table_rows(files), to_entry, limit=limit, bad=bad)
+        yield from convert(split_rows(files), to_entry, limit=limit, bad=bad)
     else:
         wanted = f"split {split!r} of " if split else ""
         raise ValueError(
@@ -136,14 +135,6 @@ def _letter_index(letter: str, count: int) -> int:
     if not 0 <= index < count:
         raise RowError("bad answer letter", f"answer {letter!r} is none of the {count} choices")
     return index
-
-
-def _table_rows(files: list[tuple[str, Path]]) -> RawRows:
-    numbers = dict.fromkeys(SPLITS, 0)
-    for split, file in files:
-        for where, row in table_rows(file):
-            numbers[split] += 1
-            yield where, (split, numbers[split], file.parent, row)
 
 
 def _from_row(row: tuple[str, int, Path, Any], *, keep_choices: bool) -> Entry:

@@ -40,7 +40,7 @@ from data_prep.sources.rows import (
     text,
     texts,
 )
-from data_prep.sources.tables import as_record, cell_images, local_copy, split_files, table_rows
+from data_prep.sources.tables import as_record, cell_images, local_copy, split_files, split_rows
 from data_prep.writer import Entry
 
 SPLITS = ("train", "val", "test")
@@ -76,7 +76,7 @@ def read(
             f"{path}: no GeoQA there: expected json/*.json beside image/*.png, or tables named "
             "after their split; pickles (.pk) are not read"
         )
-    yield from convert(_numbered(tables), partial(_from_row, name=name), limit=limit, bad=bad)
+    yield from convert(split_rows(tables), partial(_from_row, name=name), limit=limit, bad=bad)
 
 
 def _published(path: Path, split: str | None) -> list[tuple[str, Path]]:
@@ -122,14 +122,6 @@ def labelled_choice(record: dict[str, Any], choices: tuple[str, ...]) -> str:
     if not isinstance(label, int) or isinstance(label, bool) or not 0 <= label < len(choices):
         raise RowError("bad label", f"label {label!r} is none of the {len(choices)} choices")
     return choices[label]
-
-
-def _numbered(tables: list[tuple[str, Path]]) -> RawRows:
-    numbers = dict.fromkeys(SPLITS, 0)
-    for split, file in tables:
-        for where, row in table_rows(file):
-            numbers[split] += 1
-            yield where, (split, numbers[split], file.parent, row)
 
 
 def _from_row(row: tuple[str, int, Path, Any], *, name: str) -> Entry:

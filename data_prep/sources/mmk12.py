@@ -22,8 +22,8 @@ from typing import Any
 
 from adora_mm.prompts import IMAGE_TAG
 from adora_mm.types import Problem
-from data_prep.sources.rows import BadRows, RawRows, RowError, convert, text
-from data_prep.sources.tables import as_record, cell_images, local_copy, split_files, table_rows
+from data_prep.sources.rows import BadRows, RowError, convert, text
+from data_prep.sources.tables import as_record, cell_images, local_copy, split_files, split_rows
 from data_prep.writer import Entry
 
 SPLITS = ("train", "test")
@@ -47,17 +47,11 @@ def read(
     files = split_files(local_copy(path), {"train": "train", "test": "test"}, split)
     if not files:
         raise ValueError(f"{path}: no MMK12 there: expected train-*.parquet and test-*.parquet")
-    yield from convert(_rows(files), _entry, limit=limit, bad=bad)
+    yield from convert(split_rows(files), _entry, limit=limit, bad=bad)
 
 
-def _rows(files: list[tuple[str, Path]]) -> RawRows:
-    for split, file in files:
-        for where, row in table_rows(file):
-            yield where, (split, file.parent.resolve(), row)
-
-
-def _entry(row: tuple[str, Path, Any]) -> Entry:
-    split, folder, columns = row
+def _entry(row: tuple[str, int, Path, Any]) -> Entry:
+    split, _, folder, columns = row
     record = as_record(columns)
     question = IMAGE_TAG.sub("", text(record, "question")).strip()
     answer = text(record, "answer")

@@ -16,13 +16,12 @@ tested on files of that schema, not on real ones.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from adora_mm.types import Problem
-from data_prep.sources.rows import BadRows, RawRows, RowError, convert, image_bytes, text
-from data_prep.sources.tables import as_record, local_copy, table_rows
+from data_prep.sources.rows import BadRows, RowError, convert, image_bytes, text
+from data_prep.sources.tables import as_record, local_copy, split_rows
 from data_prep.writer import Entry
 
 SPLITS = ("train",)
@@ -47,17 +46,11 @@ def read(
     file = path if path.is_file() else next(iter(sorted(path.rglob("MM_Math.json*"))), None)
     if file is None:
         raise ValueError(f"{path}: no MM-Math there: expected MM_Math.jsonl beside its pictures")
-    to_entry = partial(_entry, folder=file.parent.resolve())
-    yield from convert(_rows(file), to_entry, limit=limit, bad=bad)
+    yield from convert(split_rows([("train", file)]), _entry, limit=limit, bad=bad)
 
 
-def _rows(file: Path) -> RawRows:
-    for number, (where, row) in enumerate(table_rows(file), start=1):
-        yield where, (number, row)
-
-
-def _entry(row: tuple[int, Any], *, folder: Path) -> Entry:
-    number, columns = row
+def _entry(row: tuple[str, int, Path, Any]) -> Entry:
+    _, number, folder, columns = row
     record = as_record(columns)
     solution = text(record, "solution")
     metadata = {key: record.get(key) for key in ("year", "difficult", "knowledge")}

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -110,6 +111,18 @@ def table_rows(file: Path) -> RawRows:
     if file.suffix == ".jsonl":
         return jsonl_rows(file)
     return _json_rows(file) if file.suffix == ".json" else _arrow_rows(file)
+
+
+def split_rows(files: Iterable[tuple[str, Path]]) -> RawRows:
+    """The rows of several tables as (split, number within the split, the table's folder, row).
+
+    The folder is resolved, so that paths of pictures can be looked up inside it.
+    """
+    numbers: Counter[str] = Counter()
+    for split, file in files:
+        for where, row in table_rows(file):
+            numbers[split] += 1
+            yield where, (split, numbers[split], file.parent.resolve(), row)
 
 
 def as_record(row: bytes | Mapping[str, Any]) -> Mapping[str, Any]:

@@ -22,8 +22,8 @@ from typing import Any
 
 from adora_mm.types import Problem
 from data_prep.sources.geoqa import SPLIT_NAMES, SPLITS, labelled_choice
-from data_prep.sources.rows import BadRows, RawRows, RowError, convert, text, texts
-from data_prep.sources.tables import as_record, cell_images, local_copy, split_files, table_rows
+from data_prep.sources.rows import BadRows, RowError, convert, text, texts
+from data_prep.sources.tables import as_record, cell_images, local_copy, split_files, split_rows
 from data_prep.writer import Entry
 
 LICENCE = "none stated by the authors; check before use"
@@ -60,20 +60,14 @@ def read(
                 else "no UniGeo there: expected calculation_train.jsonl, _val and _test"
             )
         )
-    yield from convert(_rows(tables), _entry, limit=limit, bad=bad)
-
-
-def _rows(tables: list[tuple[str, Path]]) -> RawRows:
-    for split, file in tables:
-        for number, (where, row) in enumerate(table_rows(file), start=1):
-            yield where, (split, number, file.parent, row)
+    yield from convert(split_rows(tables), _entry, limit=limit, bad=bad)
 
 
 def _entry(row: tuple[str, int, Path, Any]) -> Entry:
     split, number, folder, columns = row
     record = dict(as_record(columns))
     choices = texts(record, "choices")
-    images = cell_images(record, "image", folder.resolve())
+    images = cell_images(record, "image", folder)
     if not images:
         raise RowError("no images", "column 'image' holds no image")
     own_id = text(record, "id") if record.get("id") is not None else str(number)

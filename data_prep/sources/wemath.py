@@ -20,13 +20,12 @@ from __future__ import annotations
 import re
 import string
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from adora_mm.types import Problem
-from data_prep.sources.rows import BadRows, RawRows, RowError, convert, text
-from data_prep.sources.tables import as_record, cell_images, local_copy, split_files, table_rows
+from data_prep.sources.rows import BadRows, RowError, convert, text
+from data_prep.sources.tables import as_record, cell_images, local_copy, split_files, split_rows
 from data_prep.writer import Entry
 
 SPLITS = ("testmini",)
@@ -50,18 +49,11 @@ def read(
     files = split_files(local_copy(path), {"testmini": "testmini"})
     if not files:
         raise ValueError(f"{path}: no We-Math there: expected testmini.json or testmini-*.parquet")
-    for _, file in files:
-        folder = file.parent.resolve()
-        yield from convert(_rows(file), partial(_entry, folder=folder), limit=limit, bad=bad)
+    yield from convert(split_rows(files), _entry, limit=limit, bad=bad)
 
 
-def _rows(file: Path) -> RawRows:
-    for number, (where, row) in enumerate(table_rows(file), start=1):
-        yield where, (number, row)
-
-
-def _entry(row: tuple[int, Any], *, folder: Path) -> Entry:
-    number, columns = row
+def _entry(row: tuple[str, int, Path, Any]) -> Entry:
+    _, number, folder, columns = row
     record = as_record(columns)
     choices = cut_options(text(record, "option"))
     letter = text(record, "answer")
