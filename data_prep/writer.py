@@ -1,16 +1,18 @@
-"""Write a data folder: `problems.jsonl`, `images/` named by content, `manifest.json` last.
+"""Write a data folder: `problems.jsonl`, `images/`, a data card, `manifest.json` last.
 
 The folder is built under a hidden sibling name, synced, and renamed as a whole, so a reader sees
 either nothing or everything; a killed run leaves only the hidden sibling, which the next run
 clears. That sibling is locked while it is written: two runs for the same folder cannot mix.
-Entries are consumed one at a time and their bytes are dropped once written. No clock, host or
-path enters a file, so the same entries and arguments give the same bytes.
+Images are named by their content. Entries are consumed one at a time and their bytes are dropped
+once written. No clock, host or path enters a file, so the same entries and arguments give the same
+bytes.
 """
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
+import filecmp
 import hashlib
 import json
 import os
@@ -24,9 +26,10 @@ from typing import Any
 from adora_mm.data import FORMAT_VERSION, Fingerprint, problem_record
 from adora_mm.files import sync
 from adora_mm.types import Problem
+from data_prep.card import CARD, CardFacts, data_card
 
 FORMAT = "adora-mm problems"
-_OWN_NAMES = frozenset({"problems.jsonl", "images", "manifest.json"})
+_OWN_NAMES = frozenset({"problems.jsonl", "images", CARD, "manifest.json"})
 _MAGIC = (
     (b"\x89PNG\r\n\x1a\n", "png"),
     (b"\xff\xd8\xff", "jpg"),
@@ -76,8 +79,9 @@ def write_folder(
     _refuse_early(folder, header, overwrite)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with _locked_sibling(folder) as partial:
-        content = _write_content(partial, entries)
-        manifest = header | content | {"dropped": dict(sorted((dropped or {}).items()))}
+        tally = _write_content(partial, entries)
+        manifest = header | tally.summary() | {"dropped": dict(sorted((dropped or {}).items()))}
+        _write_synced(partial / CARD, data_card(manifest, tally.card))
         _write_manifest(partial, manifest)
         if _same_content(folder, partial):
             shutil.rmtree(partial)
@@ -96,6 +100,7 @@ class _Tally:
     sources: Counter[str] = field(default_factory=Counter)
     digest: Any = field(default_factory=hashlib.sha256)
     fingerprint: Fingerprint = field(default_factory=Fingerprint)
+    card: CardFacts = field(default_factory=CardFacts)
 
     def summary(self) -> dict[str, Any]:
         return {
@@ -108,7 +113,7 @@ class _Tally:
         }
 
 
-def _write_content(partial: Path, entries: Iterable[Entry]) -> dict[str, Any]:
+def _write_content(partial: Path, entries: Iterable[Entry]) -> _Tally:
     (partial / "images").mkdir()
     tally = _Tally()
     with (partial / "problems.jsonl").open("wb") as file:
@@ -123,7 +128,7 @@ def _write_content(partial: Path, entries: Iterable[Entry]) -> dict[str, Any]:
     for name in sorted(tally.image_names):
         sync(partial / "images" / name)
     sync(partial / "images")
-    return tally.summary()
+    return tally
 
 
 def _write_entry(partial: Path, entry: Entry, tally: _Tally) -> bytes:
@@ -146,6 +151,7 @@ def _write_entry(partial: Path, entry: Entry, tally: _Tally) -> bytes:
     tally.ids.add(problem.id)
     tally.splits[problem.split] += 1
     tally.sources[problem.source] += 1
+    tally.card.add(problem, len(entry.images))
     return line
 
 
@@ -184,12 +190,16 @@ def _plain(value: Mapping[str, Any], what: str) -> dict[str, Any]:
 def _write_manifest(partial: Path, manifest: Mapping[str, Any]) -> None:
     text = json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
     temporary = partial / "manifest.json.tmp"
-    with temporary.open("wb") as file:
-        file.write(text.encode())
-        file.flush()
-        os.fsync(file.fileno())
+    _write_synced(temporary, text)
     temporary.rename(partial / "manifest.json")
     sync(partial)
+
+
+def _write_synced(path: Path, text: str) -> None:
+    with path.open("wb") as file:
+        file.write(text.encode("utf-8", errors="replace"))
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _refuse_early(folder: Path, header: Mapping[str, Any], overwrite: bool) -> None:
@@ -237,11 +247,14 @@ def _first_difference(stored: Any, header: Mapping[str, Any]) -> str:
 
 
 def _same_content(folder: Path, partial: Path) -> bool:
-    """Whether the finished `folder` has the bytes of `partial` (images by name and size)."""
+    """Whether the finished `folder` has the bytes of `partial` (images by name and size).
+
+    The card does not count: it follows from the rest, and older folders have none.
+    """
     for name in ("manifest.json", "problems.jsonl"):
         if not (folder / name).is_file():
             return False
-        if (folder / name).read_bytes() != (partial / name).read_bytes():
+        if not filecmp.cmp(folder / name, partial / name, shallow=False):
             return False
     return _image_sizes(folder) == _image_sizes(partial)
 

@@ -54,6 +54,9 @@ POLICY_BUILDERS = frozenset({"tiny_policy.py", "tiny_model.py", "warm_start.py"}
 """The files of `data_prep` that train the embedded policy: they may also use `models` and memory
 settings (`distributed`)."""
 
+POLICY_USERS = frozenset({"difficulty.py", "prompt_lengths.py"})
+"""The files of `data_prep` that show problems to a policy: also `models` and `collect`."""
+
 MEASURING = frozenset({"models", "validation", "run_folder", "samples"})
 """What `evaluation` shares with a run beyond that, so that both measure and store in one way."""
 
@@ -156,6 +159,8 @@ def outside_imports(package: str, file: str) -> frozenset[str]:
         allowed |= {"cli"}
     if package == "evaluation":
         return allowed | MEASURING
+    if file in POLICY_USERS:
+        return allowed | {"models", "collect"}
     return allowed | {"models", "distributed"} if file in POLICY_BUILDERS else allowed
 
 

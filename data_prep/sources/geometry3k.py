@@ -12,7 +12,7 @@ Two forms are read:
         "answer": "D", "data_type": "train", "problem_type_goal": ["Angle"], ...}
    The gold answer is the value of the right choice (`120`), so that it also judges free-form
    answers. Checked against ten published problems (ids 11 to 20).
-2. The parquet files of `hiyouga/geometry3k`, from a folder or from the hub, with the columns
+2. The parquet or arrow files of `hiyouga/geometry3k`, from a folder or the hub, with the columns
    `images` (encoded), `problem` (with an `<image>` tag, removed here) and `answer` (the value);
    newer revisions add `id` and `choices`. Without an id the row's number within its split is used.
    Written from the published schema; tested on a file of that schema, not on the real one.
@@ -24,8 +24,7 @@ four, which is noise for reinforcement learning.
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -41,12 +40,12 @@ from data_prep.sources.rows import (
     text,
     texts,
 )
+from data_prep.sources.tables import as_record, cell_images, local_copy, split_files, split_rows
 from data_prep.writer import Entry
 
 SPLITS = ("train", "val", "test")
 LICENCE = "MIT"
 _SPLIT_NAMES = {"train": "train", "val": "val", "validation": "val", "test": "test"}
-_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 def read(
@@ -63,17 +62,16 @@ def read(
     """
     if split is not None and split not in SPLITS:
         raise ValueError(f"Geometry3K has no split {split!r}; its splits: {', '.join(SPLITS)}")
-    if not path.exists() and _HUB_NAME.fullmatch(str(path)):
-        path = _download(str(path))
+    path = local_copy(path)
     folders = _problem_folders(path, split)
-    files = _parquet_files(path, split)
+    files = [] if folders else split_files(path, _SPLIT_NAMES, split)
     if folders:
         named = ((str(folder), folder) for folder in folders)
         to_entry = partial(_from_folder, keep_choices=keep_choices)
         yield from convert(named, to_entry, limit=limit, bad=bad)
     elif files:
         to_entry = partial(_from_row, keep_choices=keep_choices)
-        yield from convert(_parquet_rows(files), to_entry, limit=limit, bad=bad)
+        yield from convert(split_rows(files), to_entry, limit=limit, bad=bad)
     else:
         wanted = f"split {split!r} of " if split else ""
         raise ValueError(
@@ -139,73 +137,24 @@ def _letter_index(letter: str, count: int) -> int:
     return index
 
 
-def _download(name: str) -> Path:
-    """The parquet files of a hub data set, in the user's hub cache."""
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import (
-        HfHubHTTPError,
-        LocalEntryNotFoundError,
-        RepositoryNotFoundError,
-    )
-
-    try:
-        return Path(snapshot_download(name, repo_type="dataset", allow_patterns="*.parquet"))
-    except (HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ValueError(
-            f"{name}: no such folder, and the hub did not give it ({reason}); download it "
-            "elsewhere and pass its folder"
-        ) from error
-
-
-def _parquet_files(path: Path, split: str | None) -> list[tuple[str, Path]]:
-    """(split, file), from names such as `train-00000-of-00001.parquet` or `train/0000.parquet`."""
-    found: list[tuple[int, Path]] = []
-    for file in path.rglob("*.parquet"):
-        word = re.split(r"[-_.]", file.name)[0]
-        name = _SPLIT_NAMES.get(word) or _SPLIT_NAMES.get(file.parent.name)
-        if name is not None and split in (None, name):
-            found.append((SPLITS.index(name), file))
-    return [(SPLITS[order], file) for order, file in sorted(found)]
-
-
-def _parquet_rows(files: list[tuple[str, Path]]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    try:
-        import pyarrow
-        from pyarrow import parquet
-    except ImportError as error:
-        raise ValueError("parquet files need pyarrow: pip install pyarrow") from error
-    numbers = dict.fromkeys(SPLITS, 0)
-    for split, file in files:
-        try:
-            with parquet.ParquetFile(file) as table:
-                for batch in table.iter_batches(batch_size=32):
-                    for row in batch.to_pylist():
-                        numbers[split] += 1
-                        extra = {"_split": split, "_number": numbers[split]}
-                        yield f"{file}, row {numbers[split]}", row | extra
-        except (OSError, pyarrow.ArrowException) as error:
-            raise ValueError(f"{file}: cannot be read as parquet ({error})") from error
-
-
-def _from_row(row: Mapping[str, Any], *, keep_choices: bool) -> Entry:
-    images = row.get("images")
-    if not isinstance(images, list) or not images:
+def _from_row(row: tuple[str, int, Path, Any], *, keep_choices: bool) -> Entry:
+    split, count, folder, columns = row
+    record = as_record(columns)
+    images = cell_images(record, "images", folder)
+    if not images:
         raise RowError("no images", "column 'images' holds no image")
-    if not all(isinstance(image, dict) and image.get("bytes") for image in images):
-        raise RowError("no images", "column 'images' holds paths, not encoded images")
-    choices = texts(row, "choices")
-    answer = text(row, "answer")
+    choices = texts(record, "choices")
+    answer = text(record, "answer")
     if choices and len(answer) == 1 and answer in "ABCD":
         answer = choices[_letter_index(answer, len(choices))]
-    number = text(row, "id") if row.get("id") is not None else f"{row['_split']}-{row['_number']}"
+    number = text(record, "id") if record.get("id") is not None else f"{split}-{count}"
     problem = Problem(
         id=f"geometry3k-{number}",
-        question=IMAGE_TAG.sub("", text(row, "problem")).strip(),
+        question=IMAGE_TAG.sub("", text(record, "problem")).strip(),
         answer=answer,
         choices=choices if keep_choices else (),
         source="geometry3k",
-        split=row["_split"],
+        split=split,
         answer_type="choice" if choices and keep_choices else "expression",
     )
-    return Entry(problem=problem, images=tuple(image["bytes"] for image in images))
+    return Entry(problem=problem, images=images)

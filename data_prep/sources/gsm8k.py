@@ -3,11 +3,12 @@
 Source: Cobbe et al. 2021 (arXiv 2110.14168), github.com/openai/grade-school-math; licence MIT.
 Splits: train 7,473, test 1,319.
 
-Form: a file per split, `train.jsonl` (or any name with the split in it), of
+Form: a table per split, `train.jsonl`, `gsm8k_train.jsonl` or the hub's `main/train-*.parquet`, of
     {"question": "Natalia sold clips to 48 ...", "answer": "Natalia sold 48/2 = <<48/2=24>>24 clips
      in May.\\n...\\n#### 72"}
 The gold answer is what follows `####`, without thousands separators (`1,080` -> `1080`). The worked
-solution, without its calculator marks `<<...>>`, goes to the metadata. Checked against both files.
+solution, without its calculator marks, goes to the metadata. Checked against both `.jsonl`
+files; the parquet form against the dataset card only.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from adora_mm.types import Problem
-from data_prep.sources.rows import BadRows, RowError, convert, jsonl_rows, parse_object, text
+from data_prep.sources.rows import BadRows, RowError, convert, text
+from data_prep.sources.tables import TABLES, as_record, local_copy, table_rows
 from data_prep.writer import Entry
 
 SPLITS = ("train", "test")
@@ -33,7 +36,7 @@ def read(
     limit: int | None = None,
     bad: BadRows | None = None,
 ) -> Iterator[Entry]:
-    """Entries of one split (default: all there are) from a `.jsonl` file or the folder of both.
+    """Entries of one split (default: all there are) from a table, the folder of both, or the hub.
 
     Raises ValueError when no file fits, and for bad rows unless `bad` drops them.
     """
@@ -41,18 +44,23 @@ def read(
         raise ValueError(f"GSM8K has no split {split!r}; its splits: {', '.join(SPLITS)}")
     rows = (
         (where, (name, number, line))
-        for name, file in _files(path, split)
-        for number, (where, line) in enumerate(jsonl_rows(file), start=1)
+        for name, file in _files(local_copy(path), split)
+        for number, (where, line) in enumerate(table_rows(file), start=1)
     )
     yield from convert(rows, _entry, limit=limit, bad=bad)
 
 
 def _files(path: Path, split: str | None) -> list[tuple[str, Path]]:
-    candidates = [path] if path.is_file() else sorted(path.glob("*.jsonl"))
+    folder = path / "main" if (path / "main").is_dir() else path
+    candidates = [path] if path.is_file() else sorted((*folder.glob("*"), *folder.glob("data/*")))
     found: list[tuple[str, Path]] = []
     for name in SPLITS if split is None else (split,):
-        pattern = re.compile(rf"(gsm8k[-_.])?{name}")
-        found += [(name, file) for file in candidates if pattern.fullmatch(file.stem)]
+        pattern = re.compile(rf"(gsm8k[-_.])?{name}(-\d+-of-\d+)?")
+        found += [
+            (name, file)
+            for file in candidates
+            if file.suffix in TABLES and pattern.fullmatch(file.stem)
+        ]
     if not found:
         raise ValueError(
             f"{path}: no GSM8K there: expected train.jsonl, test.jsonl, gsm8k_train.jsonl or "
@@ -61,9 +69,9 @@ def _files(path: Path, split: str | None) -> list[tuple[str, Path]]:
     return found
 
 
-def _entry(row: tuple[str, int, bytes]) -> Entry:
+def _entry(row: tuple[str, int, Any]) -> Entry:
     split, number, line = row
-    record = parse_object(line)
+    record = as_record(line)
     solution, mark, gold = text(record, "answer").rpartition("####")
     gold = gold.strip().replace(",", "")
     if not mark or not _NUMBER.fullmatch(gold):

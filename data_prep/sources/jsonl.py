@@ -1,16 +1,20 @@
-"""Any `.jsonl` file: a map from this project's field names to the file's columns.
+"""Any table: a map from this project's field names to the columns of your file or folder.
 
-Form: one object a row. With `columns={"question": "problem", "id": "unique_id"}` a row such as
+Form: `.jsonl`, `.json`, `.parquet` or `.arrow`, one problem a row. With
+`columns={"question": "problem", "id": "unique_id"}` a row such as
     {"problem": "Simplify $2/4$.", "answer": "1/2", "unique_id": "algebra/7"}
-becomes a problem. Fields that are not mapped are looked up under their own names. `question` and
-`answer` must be there; `id` (default: the row's number), `images` (a path or a list of paths),
-`choices`, `split` and `answer_type` may be. Columns named in `keep` go to the metadata.
+becomes a problem. Fields that are not mapped are looked up under their own names; a name with
+points looks inside nested columns (`reward_model.ground_truth`). `question` and `answer` must be
+there; `id` (default: the row's number), `images` (encoded, or a path, or a list of either),
+`choices`, `split` and `answer_type` may be. Columns named in `keep` go to the metadata. Of a
+folder, every table is read whose name says a split (`train-00000-of-00001.parquet`).
 Licence: that of the file; say it with --licence. Checked against MATH-500, AIME 2024 and 2025,
-AMC 2023, and the text part of OlympiadBench.
+AMC 2023, the text part of OlympiadBench, and the parquet files of Knights and Knaves.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -18,18 +22,25 @@ from typing import Any
 
 from adora_mm.prompts import IMAGE_TAG
 from adora_mm.types import Problem
-from data_prep.sources.rows import (
-    BadRows,
-    RowError,
-    convert,
-    image_bytes,
-    jsonl_rows,
-    parse_object,
-    text,
-    texts,
+from data_prep.sources.rows import BadRows, RawRows, RowError, convert, text, texts
+from data_prep.sources.tables import (
+    as_record,
+    cell,
+    cell_images,
+    local_copy,
+    split_files,
+    table_rows,
 )
 from data_prep.writer import Entry
 
+_SPLIT_NAMES = {
+    "train": "train",
+    "val": "val",
+    "validation": "val",
+    "dev": "val",
+    "testmini": "testmini",
+    "test": "test",
+}
 FIELDS = ("question", "answer", "id", "images", "choices", "split", "answer_type")
 
 
@@ -54,22 +65,38 @@ def read(
     unknown = sorted(set(names) - set(FIELDS))
     if unknown:
         raise ValueError(f"no field {unknown[0]!r} to map; fields: {', '.join(FIELDS)}")
+    path = local_copy(path)
     to_entry = partial(
         _entry,
         columns=names,
         keep=tuple(keep),
         name=name or path.stem,
         wanted_split=split,
-        image_root=(image_root or path.parent).resolve(),
+        image_root=(image_root or (path.parent if path.is_file() else path)).resolve(),
     )
-    rows = (
-        (where, (number, line)) for number, (where, line) in enumerate(jsonl_rows(path), start=1)
-    )
-    yield from convert(rows, to_entry, limit=limit, bad=bad)
+    yield from convert(_rows(path), to_entry, limit=limit, bad=bad)
+
+
+def _rows(path: Path) -> RawRows:
+    """Rows with their number, which goes on from file to file, and the split of their file."""
+    if path.is_dir():
+        files = split_files(path, _SPLIT_NAMES)
+        if not files:
+            raise ValueError(
+                f"{path}: no table there that is named after its split; pass the file itself"
+            )
+    else:
+        files = [("", path)]
+    numbers: Counter[str] = Counter()
+    for split, file in files:
+        for where, row in table_rows(file):
+            numbers[split] += 1
+            number = f"{split}-{numbers[split]}" if split else f"{numbers[split]}"
+            yield where, (number, split, row)
 
 
 def _entry(
-    row: tuple[int, bytes],
+    row: tuple[str, str, Any],
     *,
     columns: Mapping[str, str],
     keep: Sequence[str],
@@ -77,40 +104,39 @@ def _entry(
     wanted_split: str | None,
     image_root: Path,
 ) -> Entry | None:
-    number, line = row
-    record = parse_object(line)
-    split = _optional(record, columns["split"])
+    number, file_split, content = row
+    record = as_record(content)
+    split = _optional(record, columns["split"]) or file_split
     if wanted_split and split and split != wanted_split:
         return None
     problem = Problem(
         id=f"{name}-{_optional(record, columns['id']) or number}",
-        question=IMAGE_TAG.sub("", text(record, columns["question"])).strip(),
+        question=IMAGE_TAG.sub("", _text(record, columns["question"])).strip(),
         answer=_answer(record, columns["answer"]),
-        choices=texts(record, columns["choices"]),
+        choices=texts({"choices": cell(record, columns["choices"])}, "choices"),
         source=name,
         split=split or wanted_split or "train",
         answer_type=_optional(record, columns["answer_type"]),
-        metadata={column: record[column] for column in keep if column in record},
+        metadata={column: cell(record, column) for column in keep if column in record},
     )
-    paths = _image_paths(record, columns["images"])
-    return Entry(problem=problem, images=tuple(image_bytes(image_root, path) for path in paths))
+    return Entry(problem=problem, images=cell_images(record, columns["images"], image_root))
+
+
+def _text(record: Mapping[str, Any], column: str) -> str:
+    found = cell(record, column)
+    return text(record if found is None else {column: found}, column)
 
 
 def _optional(record: Mapping[str, Any], column: str) -> str:
-    return text(record, column) if record.get(column) not in (None, "") else ""
+    found = cell(record, column)
+    return text({column: found}, column) if found not in (None, "") else ""
 
 
 def _answer(record: Mapping[str, Any], column: str) -> str:
     """A text, or a list of exactly one: of several golds nobody could say which is meant."""
-    value = record.get(column)
+    value = cell(record, column)
     if isinstance(value, list):
         if len(value) != 1:
             raise RowError("several answers", f"column {column!r} holds {len(value)} answers")
         return text({column: value[0]}, column)
-    return text(record, column)
-
-
-def _image_paths(record: Mapping[str, Any], column: str) -> tuple[str, ...]:
-    if isinstance(record.get(column), str):
-        return (text(record, column),)
-    return texts(record, column)
+    return _text(record, column)

@@ -7,10 +7,13 @@ Form: `testmini.jsonl` or `test.jsonl` beside `images/`:
     {"id": "6", "question": "... In which picture ...?\n<image1>", "options": ["A", "B", "C", "D",
      "E"], "answer": "D", "solution": null, "level": 3, "subject": "logic", "image": "images/6.jpg"}
 
+or the hub's `data/testmini-*.parquet` (`MathLLMs/MathVision`), with the picture in `decoded_image`.
+
 The tags `<image1>` ... are removed: all pictures of a problem are in its one image. Options that
 are only their own letter, `A` or `(A)`, stand in the picture; they become plain letters. Answers
 stay as published, malformed ones too (`69{degrees}`, boxes, a form feed in place of `\f`): what
-to make of them is the checker's decision. Checked against all 304 problems of testmini.
+to make of them is the checker's decision. Checked against all 304 problems of testmini.jsonl; the
+parquet form against the dataset card only.
 """
 
 from __future__ import annotations
@@ -19,18 +22,13 @@ import re
 import string
 from collections.abc import Iterator
 from functools import partial
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from adora_mm.types import Problem
-from data_prep.sources.rows import (
-    BadRows,
-    convert,
-    image_bytes,
-    jsonl_rows,
-    parse_object,
-    text,
-    texts,
-)
+from data_prep.sources.rows import BadRows, convert, image_bytes, text, texts
+from data_prep.sources.tables import as_record, cell_images, local_copy, table_rows
 from data_prep.writer import Entry
 
 SPLITS = ("testmini", "test")
@@ -45,7 +43,7 @@ def read(
     limit: int | None = None,
     bad: BadRows | None = None,
 ) -> Iterator[Entry]:
-    """Entries of one split (default: testmini) from the folder that holds its `.jsonl`.
+    """Entries of one split (default: testmini) from the folder that holds its table, or the hub.
 
     Raises ValueError for an unknown split or a missing file, and for bad rows unless `bad` drops
     them.
@@ -53,12 +51,15 @@ def read(
     split = split or SPLITS[0]
     if split not in SPLITS:
         raise ValueError(f"MATH-Vision has no split {split!r}; its splits: {', '.join(SPLITS)}")
+    path = local_copy(path)
+    files = [path / f"{split}.jsonl", *sorted(path.glob(f"data/{split}-*.parquet"))]
+    files = files[:1] if files[0].is_file() else files[1:] or files
     to_entry = partial(_entry, folder=path.resolve(), split=split)
-    yield from convert(jsonl_rows(path / f"{split}.jsonl"), to_entry, limit=limit, bad=bad)
+    yield from convert(chain.from_iterable(map(table_rows, files)), to_entry, limit=limit, bad=bad)
 
 
-def _entry(line: bytes, *, folder: Path, split: str) -> Entry:
-    record = parse_object(line)
+def _entry(row: Any, *, folder: Path, split: str) -> Entry:
+    record = as_record(row)
     choices = _plain_letters(texts(record, "options"))
     metadata = {key: record.get(key) for key in ("subject", "level")}
     problem = Problem(
@@ -71,7 +72,8 @@ def _entry(line: bytes, *, folder: Path, split: str) -> Entry:
         answer_type="choice" if choices else "",
         metadata={key: value for key, value in metadata.items() if value is not None},
     )
-    return Entry(problem=problem, images=(image_bytes(folder, text(record, "image")),))
+    encoded = cell_images(record, "decoded_image", folder)
+    return Entry(problem=problem, images=encoded or (image_bytes(folder, text(record, "image")),))
 
 
 def _published(answer: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 
 from adora_mm.data import load_problems
 from data_prep import cli
+from data_prep.commands.options import with_progress
 from data_prep.synthetic import generate, png_bytes
 
 ROWS = [
@@ -215,3 +217,21 @@ def test_the_module_runs_without_torch() -> None:
     assert done.stdout == "[]\n"
     words = [sys.executable, "-m", "data_prep", "list"]
     assert subprocess.run(words, cwd=root, capture_output=True, check=False).returncode == 0
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_gets_a_bar_and_the_items_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    assert list(with_progress(iter(range(500)), "reading", 500)) == list(range(500))
+    assert "reading" in terminal.getvalue()
+    assert "500/500" in terminal.getvalue()
+
+
+def test_elsewhere_there_is_no_bar(capsys: pytest.CaptureFixture[str]) -> None:
+    assert list(with_progress(range(5), "reading")) == [0, 1, 2, 3, 4]
+    assert capsys.readouterr().err == ""

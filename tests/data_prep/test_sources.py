@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from source_files import write_parquet
 
 from data_prep.sources import SOURCES, BadRows, gsm8k, jsonl, mathvision
 from data_prep.writer import Entry
@@ -117,6 +118,15 @@ def test_mathvision_testmini_is_whole(shared_data: Path) -> None:
             assert entry.problem.answer in "ABCDE"[: len(entry.problem.choices)]
 
 
+def test_mathvision_parquet_is_the_same(tmp_path: Path) -> None:
+    rows = [vision_row(), vision_row(id="7", options=["A", "B"], answer="B")]
+    folder = vision_folder(tmp_path, *rows)
+    encoded = {"bytes": png(), "path": None}
+    file = tmp_path / "hub/data/testmini-00000-of-00001.parquet"
+    write_parquet(file, [row | {"decoded_image": encoded} for row in rows])
+    assert list(mathvision.read(tmp_path / "hub")) == list(mathvision.read(folder))
+
+
 # --- GSM8K ---------------------------------------------------------------------------------------
 
 
@@ -158,6 +168,16 @@ def test_gsm8k_published_files(shared_data: Path, split: str, count: int) -> Non
     assert len(entries) == count
     assert all("<<" not in entry.problem.metadata["solution"] for entry in entries)
     assert not any("," in entry.problem.answer for entry in entries)
+
+
+def test_gsm8k_from_the_hub_is_its_main_part(tmp_path: Path) -> None:
+    rows = [{"question": "1+1?", "answer": "so\n#### 2"}]
+    for part in ("main", "socratic"):
+        for split in ("train", "test"):
+            write_parquet(tmp_path / part / f"{split}-00000-of-00001.parquet", rows)
+    assert ids(list(gsm8k.read(tmp_path))) == ["gsm8k-train-1", "gsm8k-test-1"]
+    with pytest.raises(ValueError, match="GSM8K has no split 'val'"):
+        list(gsm8k.read(tmp_path, split="val"))
 
 
 # --- any .jsonl ----------------------------------------------------------------------------------

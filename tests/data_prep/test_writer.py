@@ -6,9 +6,11 @@ import hashlib
 import io
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
+import tracemalloc
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -267,3 +269,28 @@ def test_entries_are_not_kept_in_memory(tmp_path: Path) -> None:
             yield entry(number, Bytes(png((number, 0, 0))))
 
     write_folder(tmp_path / "out", entries(), source="s", licence="l", arguments={})
+
+
+def test_memory_does_not_grow_with_the_pictures(tmp_path: Path) -> None:
+    """60 pictures of 300 kB pass through; at most a few of them are held at a time."""
+
+    def entries() -> Iterator[Entry]:
+        for number in range(60):
+            noise = random.Random(number).randbytes(300 * 333)
+            picture = Image.frombytes("RGB", (300, 111), noise)
+            stream = io.BytesIO()
+            picture.save(stream, "BMP")
+            yield entry(number, stream.getvalue() + noise * 2)
+
+    tracemalloc.start()
+    try:
+        manifest = write_folder(
+            tmp_path / "out", entries(), source="hand", licence="MIT", arguments={}
+        )
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert manifest["images"] == 60
+    written = sum(path.stat().st_size for path in (tmp_path / "out/images").iterdir())
+    assert written > 17_000_000
+    assert peak < 4_000_000

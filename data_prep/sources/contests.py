@@ -1,0 +1,113 @@
+r"""AIME and AMC: five small evaluation sets of American contests, text only, each with a name.
+
+| name | problems | published as |
+|---|---|---|
+| aime2024 | 30 | both AIME of 2024, `aime_2024` (MathRuler) |
+| aime2025 | 30 | both AIME of 2025, `aime_2025` (MathRuler) |
+| aime2021_2024 | 103 | selected from AIME 2021 to 2024, 14 of 2024, `aime_2021_2024` (ADORA) |
+| amc83 | 83 | AMC 12 of 2022 and 2023, reworded to whole numbers; hub `AI-MO/aimo-validation-amc` |
+| amc40 | 40 | AMC 12 of 2023, reworded to whole numbers, `amc23` (Qwen2.5-Math) |
+
+The 40 problems of amc40 are also in amc83, and 7 of aime2024 are, word for word, in aime2021_2024:
+an accuracy "on AMC" or "on AIME" means nothing without the name. The problems are the property of
+the MAA; the collections are Apache-2.0 (amc83, aime2021_2024, amc40) and MIT (MathRuler's).
+
+Form: one table of one set, or a folder that holds it under a name that begins as above:
+    {"id": 60, "problem": "Every morning Aya ...", "answer": "204", "url": "https://...", ...}
+    {"id": "2021-I-1", "question": "Zou and Chou ...", "answer": "97", "year": 2021, ...}
+Ids are row numbers, because those of amc83 repeat (83 rows, 49 ids); the published id is kept in
+the metadata. Answers that are floats (`142.0`) become whole numbers; one of aime2021_2024 is "080
+or 081 (both were accepted)" and stays so. Checked against all five published files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from adora_mm.types import Problem
+from data_prep.sources.rows import BadRows, RawRows, convert, text
+from data_prep.sources.tables import TABLES, as_record, local_copy, table_rows
+from data_prep.writer import Entry
+
+SETS: dict[str, tuple[int, tuple[str, ...]]] = {
+    "aime2024": (30, ("aime_2024", "aime2024", "aime24")),
+    "aime2025": (30, ("aime_2025", "aime2025", "aime25")),
+    "aime2021_2024": (103, ("aime_2021_2024", "aime2021_2024")),
+    "amc83": (83, ("amc_validation_83", "aimo-validation-amc", "amc83")),
+    "amc40": (40, ("amc23_40", "amc23", "amc40")),
+}
+"""Name -> how many problems it has, and how its files are called."""
+TITLES = {
+    "aime2024": "AIME of 2024",
+    "aime2025": "AIME of 2025",
+    "aime2021_2024": "AIME of 2021 to 2024 (ADORA's selection)",
+    "amc83": "AMC 12 of 2022 and 2023",
+    "amc40": "AMC 12 of 2023 (40 of amc83)",
+}
+LICENCE = "problems by the MAA; collection Apache-2.0 or MIT"
+_KEPT = ("id", "url", "year", "problem_number", "solution")
+
+
+def reader(name: str) -> Callable[..., Iterator[Entry]]:
+    """`read` of one of the sets."""
+    return partial(read, name=name)
+
+
+def read(
+    path: Path,
+    *,
+    name: str,
+    split: str | None = None,
+    limit: int | None = None,
+    bad: BadRows | None = None,
+) -> Iterator[Entry]:
+    """Entries of the set `name` from its table, a folder that holds it, or a hub name.
+
+    Raises ValueError when it is not there, when a table holds more problems than the set has, and
+    for bad rows unless `bad` drops them.
+    """
+    if split not in (None, "test"):
+        raise ValueError(f"{name} has no split {split!r}; its split: test")
+    file = _file(path, name)
+    yield from convert(_rows(file, name), partial(_entry, name=name), limit=limit, bad=bad)
+
+
+def _file(path: Path, name: str) -> Path:
+    folder = local_copy(path)
+    if folder.is_file():
+        return folder
+    stems = SETS[name][1]
+    tables = sorted(f for f in (*folder.glob("*"), *folder.glob("data/*")) if f.suffix in TABLES)
+    found = [file for file in tables if file.stem.lower() in stems]
+    if not found and folder != path and len(tables) == 1:
+        found = tables  # the one file of a hub data set, whatever it is called
+    if not found:
+        raise ValueError(f"{path}: no {name} there: expected {stems[0]}.jsonl or .parquet")
+    return found[0]
+
+
+def _rows(file: Path, name: str) -> RawRows:
+    count = SETS[name][0]
+    for number, (where, row) in enumerate(table_rows(file), start=1):
+        if number > count:
+            raise ValueError(f"{file}: has more than the {count} problems of {name}; another set?")
+        yield where, (number, row)
+
+
+def _entry(row: tuple[int, Any], *, name: str) -> Entry:
+    number, columns = row
+    record = as_record(columns)
+    column = "problem" if record.get("problem") else "question"
+    problem = Problem(
+        id=f"{name}-{number}",
+        question=text(record, column),
+        answer=text(record, "answer"),
+        source=name,
+        split="test",
+        answer_type="number",
+        metadata={key: record[key] for key in _KEPT if record.get(key) is not None},
+    )
+    return Entry(problem=problem)

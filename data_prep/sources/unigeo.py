@@ -1,0 +1,84 @@
+r"""UniGeo, the calculation part: 4,998 geometry problems in English with diagrams and four choices.
+
+Source: Chen et al., EMNLP 2022, github.com/chen-judge/UniGeo. Licence: none stated by the authors.
+Splits: train 3,499, val 745, test 754. The 9,543 proofs have no answer to check: left out.
+
+The published files are pickles, which can run code when they are read, so they are not read here;
+docs/data.md has a script that turns them into the form below, to be run where that is acceptable.
+Form: `calculation_train.jsonl` (or .json, .parquet, .arrow; also val and test), with the names that
+the pickles have:
+    {"id": 17, "English_problem": "As shown in the figure , ... then ∠BCD is equal to ()",
+     "choices": ["40°", "50°", "45°", "60°"], "label": 1, "image": "image/17.png"}
+`label` counts from 0; the gold is the text of that choice. The problems are those of GeoQA in
+translation: never mix the two, and audit one against the other's test split. Written from the code
+that reads the pickles in the authors' repository; tested on files of that schema, not on real ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from adora_mm.types import Problem
+from data_prep.sources.geoqa import SPLIT_NAMES, SPLITS, labelled_choice
+from data_prep.sources.rows import BadRows, RowError, convert, text, texts
+from data_prep.sources.tables import as_record, cell_images, local_copy, split_files, split_rows
+from data_prep.writer import Entry
+
+LICENCE = "none stated by the authors; check before use"
+
+
+def read(
+    path: Path,
+    *,
+    split: str | None = None,
+    limit: int | None = None,
+    bad: BadRows | None = None,
+) -> Iterator[Entry]:
+    """Entries of one split (default: all) from the converted files.
+
+    Raises ValueError where there are only pickles or nothing, and for bad rows unless `bad` drops
+    them.
+    """
+    if split is not None and split not in SPLITS:
+        raise ValueError(f"UniGeo has no split {split!r}; its splits: {', '.join(SPLITS)}")
+    path = local_copy(path)
+    tables = [
+        (name, file)
+        for name, file in split_files(path, SPLIT_NAMES, split)
+        if "proving" not in file.stem
+    ]
+    if not tables:
+        pickles = path.is_dir() and any(path.rglob("*.pk"))
+        raise ValueError(
+            f"{path}: "
+            + (
+                "holds pickles, which can run code and are not read; convert them as docs/data.md "
+                "shows"
+                if pickles
+                else "no UniGeo there: expected calculation_train.jsonl, _val and _test"
+            )
+        )
+    yield from convert(split_rows(tables), _entry, limit=limit, bad=bad)
+
+
+def _entry(row: tuple[str, int, Path, Any]) -> Entry:
+    split, number, folder, columns = row
+    record = dict(as_record(columns))
+    choices = texts(record, "choices")
+    images = cell_images(record, "image", folder)
+    if not images:
+        raise RowError("no images", "column 'image' holds no image")
+    own_id = text(record, "id") if record.get("id") is not None else str(number)
+    problem = Problem(
+        id=f"unigeo-{split}-{own_id}",
+        question=text(record, "English_problem"),
+        answer=labelled_choice(record, choices),
+        choices=choices,
+        source="unigeo",
+        split=split,
+        answer_type="choice",
+        metadata={"label": record["label"]},
+    )
+    return Entry(problem=problem, images=images)
