@@ -53,7 +53,7 @@ POLICY_BUILDERS = frozenset({"tiny_policy.py", "tiny_model.py", "warm_start.py"}
 """The files of `data_prep` that train the embedded policy: they may also use `models` and memory
 settings (`distributed`)."""
 
-MEASURING = frozenset({"models", "validation", "run_folder", "samples"})
+MEASURING = frozenset({"models", "validation", "run_folder", "samples", "metrics", "report"})
 """What `evaluation` shares with a run beyond that, so that both measure and store in one way."""
 
 HEAVY = ("torch", "transformers", "deepspeed", "vllm")
