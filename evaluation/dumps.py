@@ -30,8 +30,6 @@ class DumpRow:
     answer: str | None = None
     choices: tuple[str, ...] = ()
     label: bool | None = None
-    precision: int | None = None
-    answer_type: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +64,7 @@ def _mathvista(path: Path) -> Iterator[DumpRow]:
     for key, record in records.items():
         if not isinstance(record, dict):
             raise ValueError(f"{path}, key {key!r}: not an object")
-        answer, precision = record.get("answer"), record.get("precision")
+        answer = record.get("answer")
         yield DumpRow(
             problem=key,
             sample=0,
@@ -75,8 +73,6 @@ def _mathvista(path: Path) -> Iterator[DumpRow]:
             answer=None if answer is None else str(answer),
             choices=tuple(str(choice) for choice in record.get("choices") or ()),
             label=record.get("true_false") if isinstance(record.get("true_false"), bool) else None,
-            precision=int(precision) if isinstance(precision, int | float) else None,
-            answer_type=str(record.get("answer_type") or ""),
         )
 
 
@@ -98,7 +94,6 @@ def _vlmevalkit(path: Path) -> Iterator[DumpRow]:
             answer=record.get("answer_option") or record.get("answer") or None,
             choices=tuple(choices) or _list(record.get("choices", "")),
             label=_flag(record.get("hit", "")),
-            answer_type=record.get("answer_type", ""),
         )
 
 

@@ -11,7 +11,6 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from adora_mm.files import write_atomically
 from adora_mm.types import Problem
@@ -102,15 +101,11 @@ def _problems(
 
 
 def _own_problem(row: DumpRow) -> Problem:
-    metadata: dict[str, Any] = {"published_type": row.answer_type}
-    if row.precision is not None:
-        metadata["precision"] = row.precision
     return Problem(
         id=row.problem,
         question=row.question or "(not in the file)",
         answer=row.answer or "",
         choices=row.choices,
-        metadata=metadata,
     )
 
 

@@ -42,7 +42,7 @@ class ScoredResponse:
     finish_reason: str
     num_tokens: int | None
     vote: int | None
-    """Number of the answer's class among the problem's samples; None where nothing was found."""
+    """Number of the answer's class among the problem's samples; None where nothing was read."""
     decided_by: str
     """`checker`, `benchmark` (its own check or tolerance), `judge`, or `engine` for errors."""
 
@@ -136,7 +136,7 @@ def _votes(
     """
     groups: dict[str, list[Response]] = {}
     for row in rows:
-        if verdicts[row.id].extracted:
+        if verdicts[row.id].extracted and verdicts[row.id].outcome != "unparsed":
             groups.setdefault(row.problem, []).append(row)
     votes: dict[str, int] = {}
     for problem_id, group in groups.items():

@@ -116,7 +116,7 @@ def test_a_benchmark_that_does_not_exist_lists_the_names() -> None:
 def test_absent_data_says_what_to_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ADORA_DATA", str(tmp_path))
     for name, benchmark in BENCHMARKS.items():
-        with pytest.raises(ValueError, match="no data at .* to get it:"):
+        with pytest.raises(ValueError, match=r"no data at .* to get it:"):
             find_data(benchmark, None)
         (tmp_path / name).mkdir()
         assert find_data(benchmark, None) == tmp_path / name

@@ -67,7 +67,7 @@ def test_every_sample_is_answered_with_its_own_seed(server: MockEndpoint, tmp_pa
 
 
 def test_a_server_at_its_worst_loses_nothing(tmp_path: Path) -> None:
-    """Fails, stalls, refuses, truncates and drops at random: the answers are those of a calm one."""
+    """Fails, stalls, refuses, truncates, drops at random: the answers are those of a calm one."""
     rng = random.Random(0)
     faults = ["500", "429", "503", "stall", "truncate", "garbage", "drop", "empty"]
 
@@ -178,12 +178,10 @@ def test_a_refusal_of_everything_stops_the_run(status: str, hint: str, tmp_path:
 
 
 def test_a_server_that_died_stops_the_run(tmp_path: Path) -> None:
-    with (
-        serve(lambda body, count: "503") as server,
-        pytest.raises(EndpointError, match=r"\d+ requests in a row failed .* goes on from there"),
-    ):
+    with serve(lambda body, count: "503") as server:
         asked = engine(server.url, retries=0, failures_in_a_row=10)
-        collect(asked, problems(30), tmp_path / "r.jsonl")
+        with pytest.raises(EndpointError, match=r"\d+ requests in a row failed .* goes on from"):
+            collect(asked, problems(30), tmp_path / "r.jsonl")
 
 
 def test_the_key_is_sent_and_never_stored(

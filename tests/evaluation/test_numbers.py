@@ -8,7 +8,6 @@ import pytest
 
 from adora_mm.types import Problem, Verdict
 from evaluation.benchmarks.dynamath import within_a_thousandth
-from evaluation.benchmarks.mathvista import rounded_to_precision
 from evaluation.benchmarks.olympiadbench import published_tolerance
 from evaluation.numbers import single_number, within_tolerance
 
@@ -83,12 +82,3 @@ def test_dynamath_takes_a_thousandth_for_numbers_only() -> None:
     assert within_a_thousandth(problem("2.0944", published_type="float"), wrong("2.095")).correct
     assert not within_a_thousandth(problem("2.0944", published_type="float"), wrong("2.09")).correct
     assert not within_a_thousandth(problem("2.0944", published_type="text"), wrong("2.095")).correct
-
-
-def test_mathvista_rounds_to_the_published_precision() -> None:
-    float_problem = problem("1.2", published_type="float", precision=1)
-    assert rounded_to_precision(float_problem, wrong("1.23")).correct
-    assert not rounded_to_precision(float_problem, wrong("1.27")).correct
-    assert not rounded_to_precision(problem("1.2", published_type="float"), wrong("1.23")).correct
-    integer = problem("4", published_type="integer", precision=1)
-    assert not rounded_to_precision(integer, wrong("4.04")).correct
