@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from adora_mm.metrics.scores import compare
 from evaluation.manifest import differences
 from evaluation.markdown import share
 from evaluation.results import cluster_of
 from evaluation.scoring import ScoredResponse
 from evaluation.stages import Run, Side
-from evaluation.statistics import compare
 
 SAME = ("benchmark", "data.fingerprint")
 

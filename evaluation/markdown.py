@@ -73,6 +73,7 @@ def _lines(results: Mapping[str, Any]) -> Iterator[str]:
             ("token limit", manifest["sampling"]["max_new_tokens"]),
             ("seed", manifest["sampling"]["seed"]),
             ("engine", manifest["backend"]["name"]),
+            ("model", manifest["model"]["path"]),
             ("model SHA-256", manifest["model"]["sha256"] or "unknown"),
             ("data fingerprint", manifest["data"]["fingerprint"]),
             ("prompt SHA-256", manifest["prompt"]["sha256"]),

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from adora_mm.files import write_atomically
+from adora_mm.metrics import scores
 from adora_mm.types import Problem
-from evaluation import statistics
 from evaluation.benchmarks import Benchmark
 from evaluation.errata import load_errata
 from evaluation.scoring import OUTCOMES, ScoredResponse
@@ -87,9 +87,9 @@ class _Table:
         found = [self._rows.get((problem.id, sample)) for sample in range(self.width)]
         return [None if row is None else row.vote for row in found]
 
-    def score(self, problems: Sequence[Problem]) -> statistics.Score:
+    def score(self, problems: Sequence[Problem]) -> scores.Score:
         samples = [self.outcomes(problem) for problem in problems]
-        return statistics.score(samples, [self.cluster(problem) for problem in problems])
+        return scores.score(samples, [self.cluster(problem) for problem in problems])
 
     def cluster(self, problem: Problem) -> str:
         return cluster_of(self._benchmark, problem)
@@ -112,9 +112,9 @@ class _Table:
         sizes = sorted({2**i for i in range(self.width.bit_length())} | {self.width})
         return {
             str(k): {
-                "pass": statistics.pass_at_k(samples, k),
-                "average": statistics.average_at_k(samples, k),
-                "majority": statistics.majority_at_k(samples, votes, k),
+                "pass": scores.pass_at_k(samples, k),
+                "average": scores.average_at_k(samples, k),
+                "majority": scores.majority_at_k(samples, votes, k),
             }
             for k in sizes
             if k <= self.width
@@ -126,7 +126,7 @@ class _Table:
         return {
             "by": self._benchmark.cluster,
             "clusters": len(set(clusters)),
-            "accuracy": statistics.worst_case(samples, clusters),
+            "accuracy": scores.worst_case(samples, clusters),
         }
 
     def categories(self) -> dict[str, dict[str, dict[str, Any]]]:

@@ -60,7 +60,7 @@ def _entry(row: Any, *, folder: Path, images: bool) -> Entry:
         source="wemath",
         split="testmini",
         answer_type="choice",
-        metadata={"composite": name, "key": key, "concept": row.get("knowledge concept", "")},
+        metadata={"part": name, "key": key, "concept": row.get("knowledge concept", "")},
     )
     data = (image_bytes(folder, text(row, "image_path")),) if images else ()
     return Entry(problem=problem, images=data)
@@ -71,7 +71,7 @@ def four_dimensions(problems: Sequence[Problem], scores: Mapping[str, float]) ->
     rows: dict[str, dict[str, bool]] = {}
     for problem in problems:
         if problem.id in scores:
-            composite = rows.setdefault(str(problem.metadata["composite"]), {})
+            composite = rows.setdefault(str(problem.metadata["part"]), {})
             composite[str(problem.metadata["key"]).rpartition("_")[2]] = scores[problem.id] >= 0.5
     counts = dict.fromkeys(
         (
@@ -117,7 +117,7 @@ BENCHMARKS = (
         metric="accuracy; four-dimension score, strict and loose",
         categories=("key", "concept"),
         prompt=LETTER,
-        cluster="composite",
+        cluster="part",
         read=read,
         summarise=four_dimensions,
         get="get data/ of github.com/We-Math/We-Math and give it with --data",

@@ -35,7 +35,7 @@ def read(name: str, path: Path, **options: Any) -> list[Problem]:
         ("Which?\nA:first\nB:\nC:third", "Which?", ("first", "B", "third")),
         ("In (A) see (B). Which? (A) one (B) two", "In (A) see (B). Which?", ("one", "two")),
         ("No options at all", "No options at all", ()),
-        ("数\nA．一\nB．二", "数", ("一", "二")),
+        ("数\nA\uff0e一\nB\uff0e二", "数", ("一", "二")),
     ],
 )
 def test_options_are_split_off(text: str, question: str, options: tuple[str, ...]) -> None:

@@ -198,7 +198,7 @@ def composite(name: str, parts: str) -> list[Problem]:
             id=f"{name}-{key}",
             question="?",
             answer="A",
-            metadata={"composite": name, "key": f"{len(parts.split()) - 1}steps_{key}"},
+            metadata={"part": name, "key": f"{len(parts.split()) - 1}steps_{key}"},
         )
         for key in parts.split()
     ]
@@ -210,7 +210,7 @@ def test_four_dimensions_by_hand() -> None:
     truth = {"a": "111", "b": "101", "c": "001", "d": "110", "e": "010"}
     problems = [p for name in truth for p in composite(name, "1 2 multi")]
     scores = {
-        problem.id: float(truth[str(problem.metadata["composite"])][place % 3])
+        problem.id: float(truth[str(problem.metadata["part"])][place % 3])
         for place, problem in enumerate(problems)
     }
     found = four_dimensions(problems, scores)

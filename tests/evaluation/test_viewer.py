@@ -26,7 +26,7 @@ HOSTILE = (
 )
 MANIFEST = {
     "sampling": {"samples": 1, "temperature": 0.0, "max_new_tokens": 64, "top_p": 1.0, "seed": 0},
-    "model": {"name": "tiny <b>", "sha256": None},
+    "model": {"name": "tiny <b>", "path": "tiny", "sha256": None},
     "backend": {"name": "transformers"},
     "data": {"fingerprint": "f"},
     "prompt": {"user": "{question} <i>", "system": "", "sha256": "s"},

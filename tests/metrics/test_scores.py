@@ -8,9 +8,9 @@ import random
 
 import pytest
 
+from adora_mm.metrics import scores
 from adora_mm.metrics.intervals import wilson_interval
-from evaluation import statistics
-from evaluation.statistics import (
+from adora_mm.metrics.scores import (
     average_at_k,
     compare,
     majority_at_k,
@@ -177,7 +177,7 @@ def test_related_problems_count_once_in_the_comparison() -> None:
 
 
 def test_many_clusters_fit_into_memory_in_lots(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(statistics, "RESAMPLES", 100)
+    monkeypatch.setattr(scores, "RESAMPLES", 100)
     samples = [[i % 2 == 0, True] for i in range(60_000)]
     found = score(samples, own(samples))
     assert found.accuracy == 0.75
