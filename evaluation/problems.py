@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -57,14 +57,7 @@ def load_benchmark(
     if not is_data_folder(path):
         path = convert_raw(benchmark, path, run / "data")
     manifest = json.loads((path / "manifest.json").read_bytes())
-    problems = load_problems(path)
-    splits = {problem.split for problem in problems}
-    if benchmark.split and len(splits) > 1:
-        if benchmark.split not in splits:
-            found = ", ".join(sorted(splits))
-            raise ValueError(f"{path}: no split {benchmark.split!r} there, only {found}")
-        problems = [problem for problem in problems if problem.split == benchmark.split]
-    problems = problems[:limit]
+    problems = select(benchmark, load_problems(path), path)[:limit]
     facts = {
         "source": manifest.get("source", ""),
         "licence": manifest.get("licence", ""),
@@ -77,6 +70,27 @@ def load_benchmark(
         "fingerprint": fingerprint(problems),
     }
     return ProblemSet(problems=tuple(problems), facts=facts)
+
+
+def select(benchmark: Benchmark, problems: Sequence[Problem], path: Path) -> list[Problem]:
+    """The problems of the benchmark's split in the form that it asks them in.
+
+    Raises ValueError when the folder lacks the split, or options where they are needed.
+    """
+    if benchmark.split:
+        splits = sorted({problem.split for problem in problems})
+        if benchmark.split not in splits:
+            raise ValueError(
+                f"{path}: {benchmark.name} is the split {benchmark.split!r}, there is only "
+                f"{', '.join(map(repr, splits))}; to get it: {benchmark.get}"
+            )
+        problems = [problem for problem in problems if problem.split == benchmark.split]
+    if benchmark.choices is False:
+        return [replace(problem, choices=()) for problem in problems]
+    bare = next((p for p in problems if benchmark.choices and not p.choices), None)
+    if bare is not None:
+        raise ValueError(f"{path}: problem {bare.id} has no options; to get them: {benchmark.get}")
+    return list(problems)
 
 
 def convert_raw(benchmark: Benchmark, path: Path, folder: Path) -> Path:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,7 @@ class ResponseFile:
         self.path, self.run = path, run
         self.answered: set[str] = set()
         """Ids with an answer, as of the last look at the file."""
-        self._offset = 0
+        self._offset = self._lines = 0
         with self._locked() as descriptor:
             self._catch_up(descriptor)
 
@@ -62,25 +62,23 @@ class ResponseFile:
             while data:
                 data = data[os.write(descriptor, data) :]
             os.fsync(descriptor)
-            self._offset = os.lseek(descriptor, 0, os.SEEK_END)
-            self.answered |= {row.id for row in fresh.values() if row.finish_reason != "error"}
+            self._catch_up(descriptor)
 
     def _locked(self) -> _Locked:
         return _Locked(self.path)
 
     def _catch_up(self, descriptor: int) -> None:
         """Read what came since the last look, and cut off an unfinished last line."""
-        size = os.fstat(descriptor).st_size
-        if size <= self._offset:
-            return
-        data = os.pread(descriptor, size - self._offset, self._offset)
-        whole = data.rfind(b"\n") + 1
-        if whole < len(data):
-            os.ftruncate(descriptor, self._offset + whole)
-        for row in _rows(data[:whole], self.path, self.run):
-            if row.finish_reason != "error":
-                self.answered.add(row.id)
-        self._offset += whole
+        with self.path.open("rb") as file:
+            file.seek(self._offset)
+            for line in file:
+                if not line.endswith(b"\n"):
+                    os.ftruncate(descriptor, self._offset)
+                    return
+                self._offset, self._lines = self._offset + len(line), self._lines + 1
+                row = _parse(line, self.path, self._lines, self.run)
+                if row is not None and row.finish_reason != "error":
+                    self.answered.add(row.id)
 
 
 class _Locked:
@@ -104,12 +102,14 @@ def read_responses(path: Path, run: str) -> dict[str, Response]:
     """
     if not path.is_file():
         raise ValueError(f"{path}: no responses; run adora eval generate first")
-    data = path.read_bytes()
     found: dict[str, Response] = {}
-    for row in _rows(data[: data.rfind(b"\n") + 1], path, run):
-        known = found.get(row.id)
-        if known is None or known.finish_reason == "error":
-            found[row.id] = row
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            row = _parse(line, path, number, run) if line.endswith(b"\n") else None
+            if row is None:
+                continue
+            if row.id not in found or found[row.id].finish_reason == "error":
+                found[row.id] = row
     return found
 
 
@@ -117,19 +117,18 @@ def _line(row: Response, run: str) -> str:
     return json.dumps({"run": run, **asdict(row)}, ensure_ascii=False) + "\n"
 
 
-def _rows(data: bytes, path: Path, run: str) -> Iterable[Response]:
-    for number, line in enumerate(data.splitlines(), start=1):
-        if not line.strip():
-            continue
-        try:
-            record: Mapping[str, Any] = json.loads(line)
-            fields = {key: value for key, value in record.items() if key != "run"}
-            row = Response(**fields)
-        except (ValueError, TypeError, AttributeError) as error:
-            raise ValueError(f"{path}, row {number}: not a response ({error})") from error
-        if record.get("run") != run:
-            raise ValueError(
-                f"{path}, row {number}: is of another run ({record.get('run')}, this is {run}); "
-                "results of different settings are not mixed: choose another --out"
-            )
-        yield row
+def _parse(line: bytes, path: Path, number: int, run: str) -> Response | None:
+    """The row of a line; None for an empty one."""
+    if not line.strip():
+        return None
+    try:
+        record: Mapping[str, Any] = json.loads(line)
+        row = Response(**{key: value for key, value in record.items() if key != "run"})
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path}, row {number}: not a response ({error})") from error
+    if record.get("run") != run:
+        raise ValueError(
+            f"{path}, row {number}: is of another run ({record.get('run')}, this is {run}); "
+            "results of different settings are not mixed: choose another --out"
+        )
+    return row

@@ -235,8 +235,9 @@ def read_verdicts(folder: Path, run: str) -> tuple[list[ScoredResponse], dict[st
 
 
 def file_sha256(path: Path) -> str:
-    """Of a file that fits into memory."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    """SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @cache

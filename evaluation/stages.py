@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from adora_mm.data import load_problems
+from adora_mm.data import fingerprint, load_problems
 from adora_mm.types import Problem
 from adora_mm.verify import CheckerPool
 from evaluation.benchmarks import Benchmark, get_benchmark
 from evaluation.manifest import identity, read_manifest
-from evaluation.problems import find_data, is_data_folder
+from evaluation.problems import find_data, is_data_folder, select
 from evaluation.responses import Response, read_responses
 from evaluation.results import build_results, read_results, write_results
 from evaluation.scoring import Judge, ScoredResponse, read_verdicts, score_responses, write_verdicts
@@ -49,13 +49,9 @@ def open_run(folder: Path, data: str | None = None) -> Run:
 def _problems(
     folder: Path, manifest: Mapping[str, Any], benchmark: Benchmark, data: str | None
 ) -> tuple[Problem, ...]:
-    from adora_mm.data import fingerprint
-
     own = folder / "data"
     path = own if is_data_folder(own) else find_data(benchmark, data or manifest["data"]["folder"])
-    problems = load_problems(path)
-    splits = set(manifest["data"]["splits"])
-    chosen = [problem for problem in problems if problem.split in splits][: manifest["limit"]]
+    chosen = select(benchmark, load_problems(path), path)[: manifest["limit"]]
     if fingerprint(chosen) != manifest["data"]["fingerprint"]:
         raise ValueError(f"{path}: not the data of {folder}, or changed since; give it with --data")
     return tuple(chosen)

@@ -28,6 +28,7 @@ BENCHMARKS = tuple(
         metric="accuracy",
         categories=("goal", "graph"),
         prompt=prompt,
+        choices=choices,
         options={"keep_choices": choices},
         get=_GET.replace("{words}", "" if choices else "--no-choices ").replace("{name}", name),
     )

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from adora_mm.data import load_problems
 from adora_mm.types import Problem
 from adora_mm.verify import PROFILES, CheckerPool
 from data_prep.sources import SOURCES, BadRows
+from data_prep.writer import Entry, write_folder
 from evaluation import benchmarks
 from evaluation.benchmarks import BENCHMARKS, get_benchmark
 from evaluation.benchmarks.kk import check_roles
@@ -143,6 +145,36 @@ def test_raw_files_are_converted_once_into_the_run(shared_data: Path, tmp_path: 
     again = load_benchmark(BENCHMARKS["mathvision_mini"], place, tmp_path / "run", limit=3)
     assert again == loaded
     assert (tmp_path / "run/data/manifest.json").stat().st_mtime_ns == before
+
+
+def geometry_folder(folder: Path, *, choices: list[str], split: str) -> str:
+    row = {"id": "g", "question": "Find x.", "answer": "30", "choices": choices, "split": split}
+    row |= {"source": "geometry3k"}
+    (folder / "rows.jsonl").write_text(json.dumps(row) + "\n")
+    entries = [Entry(problem=problem) for problem in load_problems(folder / "rows.jsonl")]
+    write_folder(folder / "data", entries, source="geometry3k", licence="MIT", arguments={})
+    return str(folder / "data")
+
+
+def test_free_form_and_choices_are_two_benchmarks_of_one_folder(tmp_path: Path) -> None:
+    place = geometry_folder(tmp_path, choices=["30", "40"], split="test")
+    shown = {
+        name: load_benchmark(BENCHMARKS[name], place, tmp_path, limit=None).problems[0].choices
+        for name in ("geometry3k", "geometry3k_choices")
+    }
+    assert shown == {"geometry3k": (), "geometry3k_choices": ("30", "40")}
+
+
+def test_a_folder_without_options_is_refused_where_they_are_needed(tmp_path: Path) -> None:
+    place = geometry_folder(tmp_path, choices=[], split="test")
+    with pytest.raises(ValueError, match="has no options; to get them: adora prep"):
+        load_benchmark(BENCHMARKS["geometry3k_choices"], place, tmp_path, limit=None)
+
+
+def test_another_split_is_never_measured_in_silence(tmp_path: Path) -> None:
+    place = geometry_folder(tmp_path, choices=["30", "40"], split="train")
+    with pytest.raises(ValueError, match="is the split 'test', there is only 'train'"):
+        load_benchmark(BENCHMARKS["geometry3k"], place, tmp_path, limit=None)
 
 
 # --------------------------------------------------------------------------- knights and knaves
