@@ -100,6 +100,7 @@ def write_viewer(
         style=Markup(style + (TEMPLATES / "viewer.css").read_text("utf-8") + _rules(filters)),
         title=benchmark.title,
         sides=[side.results for side in sides],
+        names=_names(sides),
         headlines=[headline(side.results) for side in sides],
         comparison=comparison,
         items=items,
@@ -109,6 +110,12 @@ def write_viewer(
         prompt=prompt,
     )
     write_atomically(path, page)
+
+
+def _names(sides: Sequence[Side]) -> list[str]:
+    """The model's name; of two runs, with the place, because both may be of one model."""
+    names = [str(side.results["model"]) for side in sides]
+    return names if len(names) == 1 else [f"First: {names[0]}", f"Second: {names[1]}"]
 
 
 def _by_problem(side: Side) -> dict[str, list[Answer]]:

@@ -32,11 +32,20 @@ _SHOWN_CHARS = 300
 
 
 def check_roles(problem: Problem, response: str) -> Verdict:
-    """Compare the stated role of each person with the solution in the problem's metadata."""
-    names = [str(name) for name in problem.metadata["names"]]
-    truth = dict(zip(names, problem.metadata["knights"], strict=True))
+    """Compare the stated role of each person with the solution in the problem's metadata.
+
+    Raises ValueError for a problem without that metadata.
+    """
+    names, knights = problem.metadata.get("names"), problem.metadata.get("knights")
+    if not isinstance(names, list) or not isinstance(knights, list) or len(names) != len(knights):
+        raise ValueError(
+            f"problem {problem.id}: its metadata has no names and knights; make the data folder "
+            "with adora prep kk"
+        )
+    truth = dict(zip(names, knights, strict=True))
     text, rule = _final_part(response)
-    stated = {name: _roles(text, name) for name in names}
+    bare = re.sub(r"[*`]", "", text)  # bold and code marks of Markdown
+    stated = {name: _roles(bare, name) for name in names}
     shown = "; ".join(
         f"{name}: {'/'.join('knight' if r else 'knave' for r in sorted(roles, reverse=True))}"
         for name, roles in stated.items()
@@ -78,7 +87,7 @@ def _final_part(response: str) -> tuple[str, str]:
 def _roles(text: str, name: str) -> set[bool]:
     """Roles stated for a person: `Name is a knight`, `Name: knave`, `Name is not a knight`."""
     found: set[bool] = set()
-    for match in re.finditer(rf"\b{re.escape(name)}\b[*_\s]*", text):
+    for match in re.finditer(rf"\b{re.escape(name)}\b\s*", text):
         rest = text[match.end() : match.end() + 60]
         role = _ROLE.match(rest) or re.match(r"[:=\-–\s]+()(knight|knave)\b", rest, re.I)
         if role:

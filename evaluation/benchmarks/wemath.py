@@ -70,9 +70,10 @@ def four_dimensions(problems: Sequence[Problem], scores: Mapping[str, float]) ->
     """The four dimensions over composite problems; a row is right from a mean score of one half."""
     rows: dict[str, dict[str, bool]] = {}
     for problem in problems:
-        if problem.id in scores:
-            composite = rows.setdefault(str(problem.metadata["part"]), {})
-            composite[str(problem.metadata["key"]).rpartition("_")[2]] = scores[problem.id] >= 0.5
+        part, key = problem.metadata.get("part"), problem.metadata.get("key")
+        if problem.id in scores and part is not None and key is not None:
+            composite = rows.setdefault(str(part), {})
+            composite[str(key).rpartition("_")[2]] = scores[problem.id] >= 0.5
     counts = dict.fromkeys(
         (
             "insufficient",

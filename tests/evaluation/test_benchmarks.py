@@ -194,6 +194,7 @@ PUZZLE = Problem(
         ("<answer>(2) Oliver is a knave, (1) Zoey is a knight</answer>", "correct"),
         ("<answer>Zoey: knight\nOliver: knave</answer>", "correct"),
         ("<answer>**Zoey** is a **knight**.</answer>", "unparsed"),
+        ("<answer>**Zoey** is a **knight**, **Oliver** is a `knave`</answer>", "correct"),
         ("<answer>Zoey is a knight</answer>", "unparsed"),
         ("<answer>(1) Zoey is a knave\n(2) Oliver is a knave</answer>", "incorrect"),
         ("<answer>Zoey is not a knave, Oliver is not a knight</answer>", "correct"),
@@ -208,6 +209,11 @@ PUZZLE = Problem(
 )
 def test_roles(response: str, outcome: str) -> None:
     assert check_roles(PUZZLE, response).outcome == outcome
+
+
+def test_a_puzzle_without_its_solution_is_named() -> None:
+    with pytest.raises(ValueError, match="problem kk: its metadata has no names"):
+        check_roles(Problem(id="kk", question="?", answer="1"), "x")
 
 
 def test_a_name_inside_another_is_another_person() -> None:

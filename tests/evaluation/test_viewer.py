@@ -104,7 +104,7 @@ def test_two_runs_stand_side_by_side(problems: list[Problem], tmp_path: Path) ->
     comparison = {"flips": {"p1": 1.0}, "text": "plus 25 points"}
     page = write(tmp_path / "c.html", problems, first, second, comparison=comparison)
     assert "plus 25 points" in page
-    assert page.count("<h4>tiny") == 8
+    assert page.count("<h4>First: tiny") == page.count("<h4>Second: tiny") == 4
     assert page.index('<p class="origin">p1</p>') < page.index('<p class="origin">p0</p>')
     assert page.count(" flipped ") + page.count(' flipped"') == 1
     assert "no reply" in page
