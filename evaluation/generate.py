@@ -130,6 +130,7 @@ def generate_in_workers(settings: GenerateSettings, workers: int) -> None:
     answered is stored.
     """
     prepare(settings)
+    devices = visible_devices()
     processes = []
     for index in range(workers):
         command = [sys.executable, "-m", "evaluation", "generate", *command_words(settings)]
@@ -137,10 +138,8 @@ def generate_in_workers(settings: GenerateSettings, workers: int) -> None:
         environment["PYTHONPATH"] = os.pathsep.join(
             filter(None, [_PACKAGE_ROOT, environment.get("PYTHONPATH", "")])
         )
-        devices = environment.get("CUDA_VISIBLE_DEVICES", "")
-        if devices.count(",") >= 1:
-            ids = devices.split(",")
-            environment["CUDA_VISIBLE_DEVICES"] = ids[index % len(ids)]
+        if devices:
+            environment["CUDA_VISIBLE_DEVICES"] = devices[index % len(devices)]
         processes.append(
             subprocess.Popen([*command, "--shard", f"{index}/{workers}"], env=environment)
         )
@@ -155,6 +154,16 @@ def generate_in_workers(settings: GenerateSettings, workers: int) -> None:
             f"{settings.out}: {sum(map(bool, codes))} of {workers} workers failed (see above); "
             "the same command goes on from there"
         )
+
+
+def visible_devices() -> list[str]:
+    """The GPUs that workers may have, as `CUDA_VISIBLE_DEVICES` names them."""
+    import torch
+
+    listed = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if listed is not None:
+        return [name for name in listed.split(",") if name]
+    return [str(number) for number in range(torch.cuda.device_count())]
 
 
 def command_words(settings: GenerateSettings) -> list[str]:

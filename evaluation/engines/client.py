@@ -13,7 +13,6 @@ import json
 import os
 import random
 import threading
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -63,6 +62,11 @@ class Endpoint:
         self.config = config
         self._lock = threading.Lock()
         self._failed_in_a_row = 0
+        self._stopped = threading.Event()
+
+    def stop(self) -> None:
+        """Let no request start any more; those in flight end with their present attempt."""
+        self._stopped.set()
 
     def check(self) -> None:
         """Ask for the list of models once. Raises EndpointError when nobody answers, when the key
@@ -99,7 +103,8 @@ class Endpoint:
                     tries = f" ({attempt + 1} attempts)" if failure.again else ""
                     raise RequestError(f"{failure}{tries}") from failure
                 wait = failure.wait_s if failure.wait_s is not None else pause
-                time.sleep(min(wait, MAX_PAUSE_S) * (1 + noise.random() / 4))
+                if self._stopped.wait(min(wait, MAX_PAUSE_S) * (1 + noise.random() / 4)):
+                    raise RequestError("the run was stopped") from failure
                 pause = min(2 * pause, MAX_PAUSE_S)
             else:
                 self._count(failed=False)

@@ -22,7 +22,7 @@ from adora_mm.data.images import read_image
 from adora_mm.prompts import build_messages
 from adora_mm.types import Problem
 from evaluation.engines.base import SamplePlan, Shard, batches, missing_samples, request_seed
-from evaluation.engines.client import Endpoint, EndpointConfig, RequestError
+from evaluation.engines.client import Endpoint, EndpointConfig, EndpointError, RequestError
 from evaluation.responses import Response, ResponseFile, sample_id
 
 _TYPES = ((b"\x89PNG", "png"), (b"\xff\xd8\xff", "jpeg"), (b"GIF8", "gif"), (b"RIFF", "webp"))
@@ -63,10 +63,13 @@ class EndpointEngine:
                 running.add(executor.submit(self._ask, problem, sample, plan))
                 if len(running) >= 2 * self._concurrency:
                     finished, running = wait(running, return_when=FIRST_COMPLETED)
-                    yield [future.result() for future in finished]
+                    yield from _rows(finished)
             while running:
                 finished, running = wait(running, return_when=FIRST_COMPLETED)
-                yield [future.result() for future in finished]
+                yield from _rows(finished)
+        except BaseException:
+            self._endpoint.stop()
+            raise
         finally:
             executor.shutdown(wait=False, cancel_futures=True)
 
@@ -100,6 +103,20 @@ class EndpointEngine:
                 error=f"the server ended the answer with {reason!r}",
             )
         return Response(**facts, text=text, finish_reason=reason, num_tokens=tokens)
+
+
+def _rows(finished: set[Future[Response]]) -> Iterator[list[Response]]:
+    """What came, before the error that ends the run if one of the requests met it."""
+    fatal: EndpointError | None = None
+    rows = []
+    for future in finished:
+        try:
+            rows.append(future.result())
+        except EndpointError as error:
+            fatal = error
+    yield rows
+    if fatal is not None:
+        raise fatal
 
 
 def request_messages(problem: Problem, style: RequestStyle) -> list[dict[str, Any]]:

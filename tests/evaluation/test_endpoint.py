@@ -6,6 +6,8 @@ import base64
 import io
 import random
 import socket
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from PIL import Image
 
 from adora_mm.types import Problem
 from evaluation.engines import SamplePlan, Shard
-from evaluation.engines.client import EndpointConfig, EndpointError
+from evaluation.engines.client import Endpoint, EndpointConfig, EndpointError, RequestError
 from evaluation.engines.endpoint import EndpointEngine, RequestStyle
 from evaluation.responses import Response, ResponseFile, read_responses
 
@@ -144,6 +146,36 @@ def test_a_stop_in_the_middle_goes_on_where_it_was(server: MockEndpoint, tmp_pat
     found = collect(engine(server.url), problems(12), tmp_path / "r.jsonl")
     assert len(found) == 24
     assert (tmp_path / "r.jsonl").read_bytes().count(b"\n") == 24
+
+
+def test_a_stopped_run_waits_for_no_retry() -> None:
+    with serve(lambda body, count: "503") as server:
+        config = EndpointConfig(base_url=server.url, model="mock", pause_s=30.0)
+        endpoint = Endpoint(config)
+        stopper = threading.Timer(0.2, endpoint.stop)
+        stopper.start()
+        started = time.monotonic()
+        with pytest.raises(RequestError, match="the run was stopped"):
+            endpoint.chat({"messages": [], "seed": 1}, key="k")
+        stopper.join()
+    assert time.monotonic() - started < 15
+    assert len(server.requests) == 1
+
+
+def test_what_came_before_the_end_of_a_run_is_kept(tmp_path: Path) -> None:
+    """One request meets a refusal that ends the run; answers that came with it are stored."""
+
+    def behaviour(body: dict[str, Any], count: int) -> str:
+        return "401" if "5+5" in str(body["messages"]) else "answer"
+
+    path = tmp_path / "r.jsonl"
+    with serve(behaviour) as server:
+        with pytest.raises(EndpointError, match="HTTP 401"):
+            collect(engine(server.url, concurrency=1), problems(8), path)
+        answered = sum(server.answers.values())
+    stored = len(read_responses(path, "run"))
+    assert stored >= 10
+    assert answered - stored <= 1
 
 
 # ----------------------------------------------------------------------------- whole endpoints
