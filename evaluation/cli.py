@@ -76,7 +76,7 @@ def _generate_parser(name: str) -> _Parser:
     add("--data", help="data folder, or the source's own files (default: data/BENCHMARK)")
     add("--limit", type=int, help="the first problems only")
     add("--backend", default="transformers", help="transformers, vllm or openai")
-    add("--prompt", default="", help="user text with {question} (default: the benchmark's)")
+    add("--prompt", default="", help="plain, boxed, letter, or a text with {question}")
     add("--system-prompt", default="")
     add("--samples", type=int, default=1, help="per problem")
     add("--temperature", type=float, default=0.0, help="0 is greedy")

@@ -6,6 +6,7 @@ the benchmark's own problems. `label` is what the other harness decided, if it s
 
 from __future__ import annotations
 
+import ast
 import csv
 import json
 import string
@@ -16,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from evaluation.spreadsheet import read_xlsx
+
+MAX_LIST_CHARS = 20_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,15 +194,14 @@ def _response(value: object) -> str:
 
 
 def _list(text: str) -> tuple[str, ...]:
-    """A JSON list of texts; anything else is no list."""
+    """A list as Python or JSON writes it (`literal_eval` runs nothing); empty for all else."""
+    if not text.startswith("[") or len(text) > MAX_LIST_CHARS:
+        return ()
     try:
-        values = json.loads(text) if text.startswith("[") else []
-    except ValueError:
-        try:
-            values = json.loads(text.replace("'", '"'))
-        except ValueError:
-            return ()
-    return tuple(str(value) for value in values)
+        values = ast.literal_eval(text)
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return ()
+    return tuple(str(value) for value in values) if isinstance(values, list) else ()
 
 
 def _flag(text: str) -> bool | None:

@@ -20,7 +20,7 @@ from typing import Any
 from adora_mm.data import ImageError, check_images
 from adora_mm.prompts import PromptError, question_text
 from adora_mm.types import Problem
-from evaluation.benchmarks import get_benchmark
+from evaluation.benchmarks import PROMPTS, get_benchmark
 from evaluation.engines import ENGINES, Engine, SamplePlan, Shard
 from evaluation.manifest import model_fingerprint, open_manifest, text_sha256
 from evaluation.problems import ProblemSet, load_benchmark
@@ -42,7 +42,7 @@ class GenerateSettings:
     limit: int | None = None
     backend: str = "transformers"
     prompt: str = ""
-    """The user's text with `{question}`; empty takes the benchmark's."""
+    """The user's text with `{question}`, or a name of `PROMPTS`; empty takes the benchmark's."""
     system_prompt: str = ""
     samples: int = 1
     temperature: float = 0.0
@@ -73,8 +73,8 @@ class GenerateSettings:
             raise ValueError("--samples, --batch and --max-new-tokens must be at least 1")
         if self.samples > 1 and self.temperature == 0:
             raise ValueError("--samples over 1 needs --temperature over 0: greedy ones are equal")
-        if self.prompt and "{question}" not in self.prompt:
-            raise ValueError("--prompt must hold {question}, where the question goes")
+        if self.prompt and self.prompt not in PROMPTS and "{question}" not in self.prompt:
+            raise ValueError(f"--prompt must hold {{question}}, or be one of {', '.join(PROMPTS)}")
 
 
 def prepare(settings: GenerateSettings) -> tuple[ProblemSet, str]:
@@ -97,7 +97,7 @@ def generate(
     Raises ValueError, with one line, for a model, data or endpoint that cannot be used.
     """
     loaded, run = prepare(settings)
-    prompt = settings.prompt or get_benchmark(settings.benchmark).prompt
+    prompt = prompt_of(settings)
     shown = [present(problem, prompt) for problem in loaded.problems]
     done = ResponseFile(settings.out / "responses.jsonl", run)
     total = len(shown) * settings.samples
@@ -191,6 +191,12 @@ def plan_of(settings: GenerateSettings) -> SamplePlan:
     )
 
 
+def prompt_of(settings: GenerateSettings) -> str:
+    """The user's text with `{question}` in it."""
+    chosen = settings.prompt or get_benchmark(settings.benchmark).prompt
+    return PROMPTS.get(chosen, chosen)
+
+
 def present(problem: Problem, prompt: str) -> Problem:
     """The problem as the model sees it: question and options inside the prompt."""
     return replace(
@@ -202,7 +208,7 @@ def manifest_of(settings: GenerateSettings, loaded: ProblemSet) -> dict[str, Any
     """Everything that decides the responses."""
     from adora_mm.run_folder import git_revision, versions
 
-    prompt = settings.prompt or get_benchmark(settings.benchmark).prompt
+    prompt = prompt_of(settings)
     local = settings.backend != "openai"
     model = (
         model_fingerprint(_model_path(settings.model))

@@ -18,7 +18,7 @@ from evaluation.benchmarks import (
     olympiadbench,
     wemath,
 )
-from evaluation.benchmarks.base import BOXED, LETTER, PLAIN, Benchmark
+from evaluation.benchmarks.base import PROMPTS, Benchmark
 
 _FAMILIES = (
     mathvision,
@@ -48,4 +48,4 @@ def get_benchmark(name: str) -> Benchmark:
     return BENCHMARKS[name]
 
 
-__all__ = ["BENCHMARKS", "BOXED", "LETTER", "PLAIN", "Benchmark", "get_benchmark"]
+__all__ = ["BENCHMARKS", "PROMPTS", "Benchmark", "get_benchmark"]

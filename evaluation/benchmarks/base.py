@@ -13,7 +13,8 @@ BOXED = "{question}\n\nPlease reason step by step, and put your final answer wit
 LETTER = (
     "{question}\n\nPlease reason step by step, and put the letter of your choice within \\boxed{}."
 )
-PLAIN = "{question}"
+PROMPTS = {"plain": "{question}", "boxed": BOXED, "letter": LETTER}
+"""Prompts that have a name on the command line; `plain` is how the training loop asks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

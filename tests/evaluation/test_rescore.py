@@ -138,6 +138,25 @@ def test_vlmevalkit_tables(suffix: str, tmp_path: Path) -> None:
     assert "right only here 1, right only there 0" in line
 
 
+@pytest.mark.parametrize(
+    ("choices", "outcome"),
+    [
+        ("['135°', \"Tom's\", '145°']", "correct"),
+        ('["135°", "140°", "145°"]', "correct"),
+        ("[]", "incorrect"),
+        ("['135°', ", "incorrect"),
+        ("[__import__('os')]", "incorrect"),
+    ],
+)
+def test_vlmevalkit_writes_options_as_one_list(choices: str, outcome: str, tmp_path: Path) -> None:
+    """MathVista's table: the gold as a letter, the options as a Python list in one cell."""
+    row = {"index": "1", "question": "?", "answer": "145°", "answer_option": "C"}
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps([row | {"choices": choices, "prediction": "\\boxed{145}"}]))
+    _, (found,) = run(path, "vlmevalkit", benchmark="mathvista")
+    assert found["outcome"] == outcome
+
+
 def test_a_spreadsheet_keeps_gaps_and_escapes(tmp_path: Path) -> None:
     path = tmp_path / "a.xlsx"
     write_xlsx(path, [{"index": "1", "a": "", "b": "x\ry <&>"}])

@@ -16,9 +16,16 @@ import pytest
 from mock_endpoint import MockEndpoint, serve
 
 from adora_mm.cli import main
+from adora_mm.types import Problem
 from data_prep.tiny_model import build_model, build_tokenizer, save_folder
 from evaluation.engines import Shard
-from evaluation.generate import GenerateSettings, command_words, generate
+from evaluation.generate import (
+    GenerateSettings,
+    command_words,
+    generate,
+    present,
+    prompt_of,
+)
 from evaluation.responses import read_responses
 from evaluation.stages import open_run
 
@@ -348,6 +355,22 @@ def test_changed_data_is_noticed(server: MockEndpoint, shared_data: Path, tmp_pa
     assert main([*words, "--limit", "5", "--overwrite"]) == 0
     with pytest.raises(ValueError, match=r"not the data of .* give it with --data"):
         open_run(tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("prompt", "ending"),
+    [
+        ("", "\n\nPlease reason step by step, and put your final answer within \\boxed{}."),
+        ("plain", ""),
+        ("{question} $x_{1}$", " $x_{1}$"),
+    ],
+)
+def test_options_stand_inside_the_prompt(prompt: str, ending: str, tmp_path: Path) -> None:
+    problem = Problem(id="p", question="Question?", answer="1", choices=("1", "2"))
+    settings = GenerateSettings(benchmark="gsm8k", model="m", out=tmp_path, prompt=prompt)
+    shown = present(problem, prompt_of(settings))
+    assert shown.question == f"Question?\nChoices: (A) 1 (B) 2{ending}"
+    assert shown.choices == ()
 
 
 def test_settings_survive_the_command_line(tmp_path: Path) -> None:
