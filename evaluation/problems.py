@@ -126,7 +126,7 @@ def read_raw(
 
     Raises ValueError for a benchmark that has no source in this version.
     """
-    read = benchmark.read
+    read = benchmark.read if images or benchmark.annotations is None else benchmark.annotations
     if read is None:
         if benchmark.source not in SOURCES:
             raise ValueError(
@@ -134,10 +134,7 @@ def read_raw(
                 f"to get one: {benchmark.get}"
             )
         read = SOURCES[benchmark.source].read
-    options = dict(benchmark.options)
-    if benchmark.without_images and not images:
-        options["images"] = False
-    return read(path, split=benchmark.split or None, bad=bad, **options)
+    return read(path, split=benchmark.split or None, bad=bad, **benchmark.options)
 
 
 def _licence(benchmark: Benchmark) -> str:

@@ -44,22 +44,20 @@ def read(
     split: str | None = None,
     limit: int | None = None,
     bad: BadRows | None = None,
-    images: bool = True,
 ) -> Iterator[Entry]:
     """Entries of one split (default: testmini) from the folder that holds its `.jsonl`.
 
-    `images=False` leaves the pictures out, for scoring answers that exist already.
     Raises ValueError for an unknown split or a missing file, and for bad rows unless `bad` drops
     them.
     """
     split = split or SPLITS[0]
     if split not in SPLITS:
         raise ValueError(f"MATH-Vision has no split {split!r}; its splits: {', '.join(SPLITS)}")
-    to_entry = partial(_entry, folder=path.resolve(), split=split, images=images)
+    to_entry = partial(_entry, folder=path.resolve(), split=split)
     yield from convert(jsonl_rows(path / f"{split}.jsonl"), to_entry, limit=limit, bad=bad)
 
 
-def _entry(line: bytes, *, folder: Path, split: str, images: bool) -> Entry:
+def _entry(line: bytes, *, folder: Path, split: str) -> Entry:
     record = parse_object(line)
     choices = _plain_letters(texts(record, "options"))
     metadata = {key: record.get(key) for key in ("subject", "level")}
@@ -73,9 +71,7 @@ def _entry(line: bytes, *, folder: Path, split: str, images: bool) -> Entry:
         answer_type="choice" if choices else "",
         metadata={key: value for key, value in metadata.items() if value is not None},
     )
-    return Entry(
-        problem=problem, images=(image_bytes(folder, text(record, "image")),) if images else ()
-    )
+    return Entry(problem=problem, images=(image_bytes(folder, text(record, "image")),))
 
 
 def _published(answer: object) -> str:

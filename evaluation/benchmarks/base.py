@@ -57,5 +57,6 @@ class Benchmark:
     """Numbers of its own, from each problem's mean score by id."""
     evaluation_only: bool = False
     """Its licence or authors forbid training on it."""
-    without_images: bool = False
-    """Whether the reader takes `images=False`, so that answers can be scored without pictures."""
+    annotations: Callable[..., Iterator[Entry]] | None = None
+    """Reads the source's own files without their pictures, to score answers that exist already;
+    None where the reader asks for none anyway."""

@@ -13,8 +13,10 @@ checker, then the official 0.001 for numbers; texts by value, not by containment
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import partial
 
 from adora_mm.types import Problem, Verdict
+from data_prep.sources import dynamath as source
 from evaluation.benchmarks.base import Benchmark
 from evaluation.numbers import within_tolerance
 
@@ -44,6 +46,6 @@ BENCHMARKS = (
             "such, then: adora prep dynamath --from FOLDER --out data/dynamath"
         ),
         relax=within_a_thousandth,
-        without_images=True,
+        annotations=partial(source.read, images=False),
     ),
 )

@@ -12,6 +12,9 @@ official average of the paper's tables leaves the text-only version out, as `mat
 
 from __future__ import annotations
 
+from functools import partial
+
+from data_prep.sources import mathverse as source
 from evaluation.benchmarks.base import Benchmark
 
 _LINK = "https://github.com/ZrrSkywalker/MathVerse"
@@ -32,7 +35,7 @@ BENCHMARKS = tuple(
         categories=("version", "subject", "subfield", "question_type"),
         cluster="problem_index",
         get=_GET.replace("{split}", split).replace("{name}", name),
-        without_images=True,
+        annotations=partial(source.read, images=False),
     )
     for name, title, split, items in (
         ("mathverse", "MathVerse (testmini, all versions with picture)", "testmini", 3940),

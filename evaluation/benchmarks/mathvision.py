@@ -11,6 +11,11 @@ answers; several letters are wrong. `--format mathv` scores published outputs (d
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
+from data_prep.sources import BadRows, jsonl
+from data_prep.writer import Entry
 from evaluation.benchmarks.base import Benchmark
 
 _LINK = "https://github.com/mathllm/MATH-V"
@@ -18,6 +23,13 @@ _GET = (
     "get data/ and images/ of github.com/mathllm/MATH-V in one folder, then: "
     "adora prep mathvision --from FOLDER --split {split} --out data/{name}"
 )
+
+
+def read_annotations(path: Path, *, split: str, bad: BadRows) -> Iterator[Entry]:
+    """Problems of `test.jsonl` or `testmini.jsonl` without pictures; ids as in the data folder."""
+    columns = {"choices": "options"}
+    return jsonl.read(path / f"{split}.jsonl", columns=columns, name="mathvision", bad=bad)
+
 
 BENCHMARKS = tuple(
     Benchmark(
@@ -30,7 +42,7 @@ BENCHMARKS = tuple(
         metric="accuracy",
         categories=("subject", "level"),
         get=_GET.replace("{split}", split).replace("{name}", name),
-        without_images=True,
+        annotations=read_annotations,
     )
     for name, split, items in (
         ("mathvision", "test", 3040),

@@ -13,6 +13,9 @@ gold's own decimals, which are the published `precision`. A decimal for an integ
 
 from __future__ import annotations
 
+from functools import partial
+
+from data_prep.sources import mathvista as source
 from evaluation.benchmarks.base import Benchmark
 
 BENCHMARKS = (
@@ -30,6 +33,6 @@ BENCHMARKS = (
             "adora prep mathvista --from FOLDER --out data/mathvista"
         ),
         evaluation_only=True,
-        without_images=True,
+        annotations=partial(source.read, images=False),
     ),
 )

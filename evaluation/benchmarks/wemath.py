@@ -122,6 +122,6 @@ BENCHMARKS = (
         read=read,
         summarise=four_dimensions,
         get="get data/ of github.com/We-Math/We-Math and give it with --data",
-        without_images=True,
+        annotations=partial(read, images=False),
     ),
 )
