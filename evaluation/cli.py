@@ -122,10 +122,13 @@ def _generate(words: list[str]) -> int:
 
 
 def _run_generate(arguments: argparse.Namespace) -> None:
-    from evaluation.generate import GenerateSettings, generate, generate_in_workers
+    from evaluation.generate import generate, generate_in_workers
+    from evaluation.settings import GenerateSettings
 
     names = {field.name for field in fields(GenerateSettings)}
     settings = GenerateSettings(**{k: v for k, v in vars(arguments).items() if k in names})
+    if arguments.workers < 1:
+        raise ValueError(f"--workers must be at least 1, not {arguments.workers}")
     if arguments.workers > 1 and arguments.shard is None:
         if settings.backend == "openai":
             raise ValueError("--workers is for local engines; endpoints take --concurrency")

@@ -12,69 +12,23 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from adora_mm.data import ImageError, check_images
 from adora_mm.prompts import PromptError, question_text
 from adora_mm.types import Problem
-from evaluation.benchmarks import PROMPTS, get_benchmark
-from evaluation.engines import ENGINES, Engine, SamplePlan, Shard
+from evaluation.benchmarks import get_benchmark
+from evaluation.engines import Engine, Shard
 from evaluation.manifest import model_fingerprint, open_manifest, text_sha256
 from evaluation.problems import ProblemSet, load_benchmark
 from evaluation.responses import ResponseFile
+from evaluation.settings import GenerateSettings, command_words, plan_of, prompt_of
 
 SHOWN_ERRORS = 5
 _PACKAGE_ROOT = str(Path(__file__).resolve().parents[1])
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GenerateSettings:
-    """What to ask, whom, and how."""
-
-    benchmark: str
-    model: str
-    out: Path
-    data: str | None = None
-    """Data folder or the source's own files; None looks in `data/BENCHMARK`."""
-    limit: int | None = None
-    backend: str = "transformers"
-    prompt: str = ""
-    """The user's text with `{question}`, or a name of `PROMPTS`; empty takes the benchmark's."""
-    system_prompt: str = ""
-    samples: int = 1
-    temperature: float = 0.0
-    top_p: float = 1.0
-    max_new_tokens: int = 2048
-    seed: int = 0
-    batch: int = 16
-    dtype: str = "float32"
-    threads: int = 1
-    """CPU threads of one local process; the sums of a logit depend on it."""
-    min_pixels: int | None = None
-    max_pixels: int | None = None
-    max_prompt_tokens: int = 8192
-    base_url: str = ""
-    concurrency: int = 16
-    timeout_s: float = 600.0
-    retries: int = 6
-    pause_s: float = 1.0
-    key_variable: str = "OPENAI_API_KEY"
-    extra: Mapping[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if self.backend not in ENGINES:
-            raise ValueError(f"--backend {self.backend!r}: choose from {', '.join(ENGINES)}")
-        if self.backend == "openai" and not self.base_url:
-            raise ValueError("--backend openai needs --base-url, for instance http://host:8000/v1")
-        if self.samples < 1 or self.batch < 1 or self.max_new_tokens < 1:
-            raise ValueError("--samples, --batch and --max-new-tokens must be at least 1")
-        if self.samples > 1 and self.temperature == 0:
-            raise ValueError("--samples over 1 needs --temperature over 0: greedy ones are equal")
-        if self.prompt and self.prompt not in PROMPTS and "{question}" not in self.prompt:
-            raise ValueError(f"--prompt must hold {{question}}, or be one of {', '.join(PROMPTS)}")
 
 
 def prepare(settings: GenerateSettings) -> tuple[ProblemSet, str]:
@@ -164,37 +118,6 @@ def visible_devices() -> list[str]:
     if listed is not None:
         return [name for name in listed.split(",") if name]
     return [str(number) for number in range(torch.cuda.device_count())]
-
-
-def command_words(settings: GenerateSettings) -> list[str]:
-    """The words of `adora eval generate` that mean these settings."""
-    renamed = {"timeout_s": "timeout", "pause_s": "pause"}
-    words = [settings.benchmark]
-    for each in fields(settings):
-        value = getattr(settings, each.name)
-        if each.name == "benchmark" or value is None:
-            continue
-        text = json.dumps(value) if isinstance(value, Mapping) else str(value)
-        words.append(f"--{renamed.get(each.name, each.name).replace('_', '-')}={text}")
-    return words
-
-
-def plan_of(settings: GenerateSettings) -> SamplePlan:
-    """The part of the settings that engines look at."""
-    return SamplePlan(
-        samples=settings.samples,
-        temperature=settings.temperature,
-        top_p=settings.top_p,
-        max_new_tokens=settings.max_new_tokens,
-        seed=settings.seed,
-        batch=settings.batch,
-    )
-
-
-def prompt_of(settings: GenerateSettings) -> str:
-    """The user's text with `{question}` in it."""
-    chosen = settings.prompt or get_benchmark(settings.benchmark).prompt
-    return PROMPTS.get(chosen, chosen)
 
 
 def present(problem: Problem, prompt: str) -> Problem:

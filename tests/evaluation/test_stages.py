@@ -19,14 +19,9 @@ from adora_mm.cli import main
 from adora_mm.types import Problem
 from data_prep.tiny_model import build_model, build_tokenizer, save_folder
 from evaluation.engines import Shard
-from evaluation.generate import (
-    GenerateSettings,
-    command_words,
-    generate,
-    present,
-    prompt_of,
-)
+from evaluation.generate import generate, present
 from evaluation.responses import read_responses
+from evaluation.settings import GenerateSettings, command_words, prompt_of
 from evaluation.stages import open_run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -309,6 +304,10 @@ def test_a_model_folder_that_lacks_a_part(
         (["run", "gsm8k", "--model", "m", "--out", "o", "--shard", "0/2"], "--shard is for"),
         (["generate", "gsm8k", "--model", "m", "--out", "o", "--shard", "2/2"], "must be i/n"),
         (["generate", "gsm8k", "--model", "m", "--out", "o", "--extra", "[1]"], "--extra"),
+        (["run", "gsm8k", "--model", "m", "--out", "o", "--limit", "0"], "--limit must be at"),
+        (["run", "gsm8k", "--model", "m", "--out", "o", "--top-p", "0"], "--top-p over 0"),
+        (["run", "gsm8k", "--model", "m", "--out", "o", "--timeout", "0"], "--timeout must be"),
+        (["run", "gsm8k", "--model", "m", "--out", "o", "--workers", "0"], "--workers must be"),
         (["score"], "give the folder of a run"),
         (["score", "{tmp}"], "not an evaluation run"),
         (["report", "{tmp}"], "not an evaluation run"),
