@@ -11,7 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -77,13 +77,14 @@ def _handler(state: MockEndpoint) -> type[BaseHTTPRequestHandler]:
                 state.headers.append(dict(self.headers))
                 state.in_flight += 1
                 state.most_in_flight = max(state.most_in_flight, state.in_flight)
-            try:
-                _respond(self, state, body, state.behaviour(body, count))
-            except (BrokenPipeError, ConnectionResetError):
-                pass  # the client gave up
-            finally:
-                with state.lock:
-                    state.in_flight -= 1
+            action = state.behaviour(body, count)
+            if action == "wait":
+                time.sleep(0.03)
+            with state.lock:  # before the reply: the client's next request may come at once
+                state.in_flight -= 1
+            # A client that gave up is no fault here.
+            with suppress(BrokenPipeError, ConnectionResetError):
+                _respond(self, state, body, action)
 
     return Handler
 
@@ -106,8 +107,6 @@ def _respond(
     elif action == "empty":
         _send(handler, 200, {"choices": []})
         return
-    elif action == "wait":
-        time.sleep(0.03)
     text = answer_to(body) if "seed" in body else action
     with state.lock:
         state.answers[text] += 1

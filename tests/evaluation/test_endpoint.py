@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +119,8 @@ def test_a_rejected_image_is_one_clear_line_and_not_retried(tmp_path: Path) -> N
 @pytest.mark.parametrize(("action", "reason"), [("length", "length"), ("think", "stop")])
 def test_what_the_server_says_of_an_answer(action: str, reason: str, tmp_path: Path) -> None:
     with serve(lambda body, count: action) as server:
-        found = collect(engine(server.url), problems(1), tmp_path / "r.jsonl")
+        one = replace(PLAN, samples=1)
+        found = collect(engine(server.url), problems(1), tmp_path / "r.jsonl", one)
         text = answer_to(server.requests[0])
     assert found["p0#0"].finish_reason == reason
     assert found["p0#0"].text == (f"<think>hm</think>{text}" if action == "think" else text)
