@@ -14,7 +14,7 @@ USAGE = """adora COMMAND ...
 
   train RECIPE [key=value ...] [--resume]   train a policy; recipes by name or path
   plan RECIPE [key=value ...]               what that would do, without doing it
-  eval ...                                  measure a model on a data folder
+  eval ...                                  measure a model: benchmarks, comparisons
   prep ...                                  make and convert data
   check --gold G --answer A                 ask the answer checker
   report RUN                                write a run's report.html

@@ -14,6 +14,10 @@ from adora_mm.processor import Processor
 from adora_mm.prompts import PromptError
 from adora_mm.types import Problem
 
+TEST_SPLITS = frozenset({"test", "testmini", "testmini_text_only"})
+EVALUATION_ONLY = frozenset({"mathvista"})
+"""Sources whose authors forbid training on them."""
+
 
 class DataError(ValueError):
     """Problems that a run cannot use."""
@@ -32,14 +36,16 @@ class RunProblems:
 def load_run_problems(config: DataConfig, processor: Processor, *, seed: int) -> RunProblems:
     """Load both sets and check every image and prompt.
 
-    Raises DataError when a problem cannot be used and `on_bad` is `fail`, when nothing is left, or
-    when a held-out problem is also trained on.
+    Raises DataError when a problem cannot be used and `on_bad` is `fail`, when nothing is left,
+    when a held-out problem is also trained on, when a source forbids training, and when the
+    held-out problems are a test split without the recipe saying so.
     """
     folders = (config.train,) if isinstance(config.train, str) else config.train
     parts = [load_problems(folder) for folder in folders]
     train: Sequence[Problem] = parts[0] if len(parts) == 1 else mix(parts, seed=seed)
     val: Sequence[Problem] = load_problems(config.val) if config.val else ()
     train, val = train[: config.train_limit], val[: config.val_limit]
+    _refuse_forbidden(train, val, config)
     _refuse_overlap(train, val)
     bad_train = find_unusable(train, processor, config)
     bad_val = find_unusable(val, processor, config)
@@ -76,6 +82,21 @@ def find_unusable(
         except (PromptError, ImageError) as error:
             bad[problem.id] = str(error)
     return bad
+
+
+def _refuse_forbidden(train: Sequence[Problem], val: Sequence[Problem], config: DataConfig) -> None:
+    for problem in train:
+        if problem.source.partition("/")[0] in EVALUATION_ONLY:
+            raise DataError(
+                f"data.train: problem {problem.id} is of {problem.source}, whose licence forbids "
+                "training on it; take it out, it is for adora eval only"
+            )
+    tests = {problem.split for problem in val} & TEST_SPLITS
+    if tests and not config.val_on_test_split:
+        raise DataError(
+            f"data.val: its problems are of the split {min(tests)!r}; evaluate on another split "
+            "during training, or say data.val_on_test_split=true"
+        )
 
 
 def _refuse_overlap(train: Sequence[Problem], val: Sequence[Problem]) -> None:

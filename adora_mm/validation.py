@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from adora_mm import distributed
 from adora_mm.collect import collect_groups
 from adora_mm.config import EvaluationConfig, RewardConfig
-from adora_mm.metrics.intervals import wilson_interval
+from adora_mm.metrics.scores import score
 from adora_mm.processor import Processor
 from adora_mm.rollout import RolloutBackend, Sampling
 from adora_mm.types import Problem, RolloutGroup
@@ -34,7 +34,8 @@ class EvalResult:
     accuracy: float
     low: float
     high: float
-    """95 % Wilson interval of the accuracy. Several samples of one problem count as independent."""
+    """95 % interval of the accuracy: Wilson's, or bootstrapped over problems when each has several
+    samples (`metrics/scores.py`, as in the benchmarks)."""
     mean_tokens: float
     truncated_frac: float
     unparsed_frac: float
@@ -80,17 +81,22 @@ def summarise(groups: Sequence[RolloutGroup], *, name: str, mode: str, step: int
     """Count the verdicts; a right answer counts even if the text went on too long."""
     rollouts = [rollout for group in groups for rollout in group.rollouts]
     outcomes = [rollout.verdict.outcome for rollout in rollouts]
-    n, correct = len(rollouts), outcomes.count("correct")
-    low, high = wilson_interval(correct, n)
+    n = len(rollouts)
+    found = score(
+        [[rollout.verdict.correct for rollout in group.rollouts] for group in groups],
+        [group.problem.id for group in groups],
+    )
+    if found.accuracy is None or found.low is None or found.high is None:
+        raise ValueError(f"{name}: nothing to evaluate")
     return EvalResult(
         step=step,
         name=name,
         mode=mode,
         n=n,
-        correct=correct,
-        accuracy=correct / n,
-        low=low,
-        high=high,
+        correct=found.correct,
+        accuracy=found.accuracy,
+        low=found.low,
+        high=found.high,
         mean_tokens=sum(len(r.completion.token_ids) for r in rollouts) / n,
         truncated_frac=sum(r.completion.finish_reason == "length" for r in rollouts) / n,
         unparsed_frac=outcomes.count("unparsed") / n,

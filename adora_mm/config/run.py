@@ -46,6 +46,9 @@ class DataConfig(Section):
     """Data folders, `path` or `path@split`; several are trained on together, shuffled."""
     val: str | None = None
     """Held-out problems for evaluation during the run; None evaluates nothing."""
+    val_on_test_split: bool = False
+    """Choosing anything by a test split makes its later score worthless; a run that evaluates on
+    one must say so here."""
     generate: GenerateConfig | None = None
     """When set, a missing data folder is filled by the problem generator before the run."""
     prep: tuple[str, ...] = ()

@@ -1,0 +1,116 @@
+"""MathVerse: 788 visual maths problems, each in several versions that move facts into the picture.
+
+Source: Zhang et al., ECCV 2024 (arXiv 2403.14624), github.com/ZrrSkywalker/MathVerse; licence MIT.
+Splits: testmini 3,940 (788 problems in five versions with picture), testmini_text_only 788.
+
+Form: `testmini.json` or `testmini_text_only.json`, a list of
+    {"sample_index": "1", "problem_index": "1", "problem_version": "Text Only", "question": "As
+     shown in the figure, ... ()\\nChoices:\\nA:40°\\nB:60°", "image": "", "answer": "D",
+     "question_type": "multi-choice", "metadata": {"split": "testmini", "source": "GeoQA",
+     "subject": "Plane Geometry", "subfield": "Angle"}, ...}
+Images lie beside the file or in its `images/`. Options are split off the question. In the version
+`Vision Only` the question is empty because it stands in the picture: the problem then says so, and
+its options stay in the picture too. Golds stay as published. Checked against the 788 of
+testmini_text_only; testmini from its published schema.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from adora_mm.types import Problem
+from data_prep.sources.options import split_options
+from data_prep.sources.rows import BadRows, RowError, convert, image_bytes, text
+from data_prep.writer import Entry
+
+SPLITS = ("testmini", "testmini_text_only")
+LICENCE = "MIT"
+VISION_ONLY = "Answer the question that is shown in the picture."
+
+
+def read(
+    path: Path,
+    *,
+    split: str | None = None,
+    limit: int | None = None,
+    bad: BadRows | None = None,
+    images: bool = True,
+) -> Iterator[Entry]:
+    """Entries of one split (default: the first that is there) from the folder of the JSON files.
+
+    `images=False` leaves the pictures out, for scoring answers that exist already. Raises
+    ValueError when no file fits, and for bad rows unless `bad` drops them.
+    """
+    if split is not None and split not in SPLITS:
+        raise ValueError(f"MathVerse has no split {split!r}; its splits: {', '.join(SPLITS)}")
+    wanted = (split,) if split else SPLITS
+    found = [(name, path / f"{name}.json") for name in wanted if (path / f"{name}.json").is_file()]
+    if not found:
+        files = " or ".join(f"{name}.json" for name in wanted)
+        raise ValueError(f"{path}: no MathVerse there: expected {files}")
+    name, file = found[0]
+    to_entry = partial(_entry, folder=path.resolve(), split=name, images=images)
+    yield from convert(json_list(file), to_entry, limit=limit, bad=bad)
+
+
+def json_list(file: Path) -> Iterator[tuple[str, Any]]:
+    """The members of a JSON list, each with its place. Raises ValueError for anything else."""
+    try:
+        rows = json.loads(file.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise ValueError(f"{file}: cannot be read as JSON ({error})") from error
+    if not isinstance(rows, list):
+        raise ValueError(f"{file}: expected a JSON list, not {type(rows).__name__}")
+    for number, row in enumerate(rows, start=1):
+        yield f"{file}, row {number}", row
+
+
+def _entry(row: Any, *, folder: Path, split: str, images: bool) -> Entry:
+    if not isinstance(row, dict):
+        raise RowError("not an object", f"a row must be an object, not {row!r}")
+    version = text(row, "problem_version")
+    number = text(row, "sample_index")
+    question, choices = _question(row)
+    prefix = "mathverse-text" if split == "testmini_text_only" else "mathverse"
+    more = row.get("metadata")
+    metadata = {
+        "version": version,
+        "problem_index": text(row, "problem_index"),
+        "question_type": text(row, "question_type"),
+        **({key: more.get(key) for key in ("subject", "subfield", "source")} if more else {}),
+    }
+    problem = Problem(
+        id=f"{prefix}-{number}",
+        question=question,
+        answer=text(row, "answer"),
+        choices=choices,
+        source="mathverse",
+        split=split,
+        answer_type="choice" if metadata["question_type"] == "multi-choice" else "",
+        metadata={key: value for key, value in metadata.items() if value is not None},
+    )
+    wanted = images and bool(row.get("image"))
+    return Entry(problem=problem, images=(_image(folder, row),) if wanted else ())
+
+
+def _question(row: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
+    question = row.get("question")
+    if not isinstance(question, str):
+        raise RowError("no question", f"column 'question' must be a text, not {question!r}")
+    if not question.strip():
+        if row.get("problem_version") != "Vision Only":
+            raise RowError("no question", "the question is empty")
+        return VISION_ONLY, ()
+    if row.get("question_type") != "multi-choice":
+        return question.strip(), ()
+    return split_options(question)
+
+
+def _image(folder: Path, row: Mapping[str, Any]) -> bytes:
+    name = text(row, "image")
+    inner = f"images/{name}"
+    return image_bytes(folder, inner if (folder / inner).is_file() else name)

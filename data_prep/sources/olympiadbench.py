@@ -1,0 +1,102 @@
+r"""OlympiadBench: olympiad problems in mathematics and physics, some with pictures.
+
+Source: He et al., ACL 2024 (arXiv 2402.14008), github.com/OpenBMB/OlympiadBench; Apache-2.0.
+Splits: the files are named by kind, for instance `OE_TO_maths_en_COMP` (open-ended, text only,
+English, 674 problems; the widely used copy of this part holds 675).
+
+Form: a `.jsonl` file or a `.json` list of
+    {"id": 1606, "subfield": "Combinatorics", "context": null, "question": "Xenia and ...",
+     "solution": ["..."], "final_answer": ["2"], "is_multiple_answer": false, "unit": null,
+     "answer_type": "Numerical", "error": null}
+A context joins the question. Several final answers become one list. A unit joins the gold. `error`
+is the published tolerance of the answer, for some answers one per member (`"1e-1"`, `"0.01,0.1"`);
+it goes to the metadata as a text. Theorem-proving rows (no final answer) are bad rows. Pictures
+(`image_1`, ...) are read from the folder of the file. Checked against the 675 text problems.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from adora_mm.types import Problem
+from data_prep.sources.mathverse import json_list
+from data_prep.sources.rows import (
+    BadRows,
+    RowError,
+    convert,
+    image_bytes,
+    jsonl_rows,
+    parse_object,
+    text,
+    texts,
+)
+from data_prep.writer import Entry
+
+LICENCE = "Apache-2.0"
+_PICTURE_TAG = re.compile(r"<image_\d+>")
+
+
+def read(
+    path: Path,
+    *,
+    split: str | None = None,
+    limit: int | None = None,
+    bad: BadRows | None = None,
+) -> Iterator[Entry]:
+    """Entries of one file; in a folder, of the one file whose name holds `olympiad` or `split`.
+
+    Raises ValueError when no file, or more than one, fits, and for bad rows unless `bad` drops
+    them.
+    """
+    file = path if path.is_file() else _find(path, split)
+    rows: Iterator[tuple[str, Any]] = (
+        json_list(file) if file.suffix == ".json" else jsonl_rows(file)
+    )
+    to_entry = partial(_entry, folder=file.parent.resolve(), split=split or "test")
+    yield from convert(rows, to_entry, limit=limit, bad=bad)
+
+
+def _find(folder: Path, split: str | None) -> Path:
+    files = [file for file in folder.glob("*.json*") if (split or "olympiad") in file.stem]
+    if len(files) != 1:
+        found = ", ".join(sorted(file.name for file in files)) or "none"
+        raise ValueError(
+            f"{folder}: expected one OlympiadBench file, found {found}; give the file itself"
+        )
+    return files[0]
+
+
+def _entry(row: Any, *, folder: Path, split: str) -> Entry:
+    record = row if isinstance(row, dict) else parse_object(row)
+    context = record.get("context")
+    question = text(record, "question")
+    pictures = tuple(record[key] for key in sorted(record) if re.fullmatch(r"image_\d+", key))
+    metadata = {
+        "subfield": record.get("subfield"),
+        "published_type": record.get("answer_type"),
+        "tolerance": record.get("error"),
+        "several_answers": record.get("is_multiple_answer"),
+    }
+    problem = Problem(
+        id=f"olympiadbench-{text(record, 'id')}",
+        question=_PICTURE_TAG.sub("", f"{context}\n\n{question}" if context else question).strip(),
+        answer=_gold(record),
+        source="olympiadbench",
+        split=split,
+        metadata={key: value for key, value in metadata.items() if value not in (None, "")},
+    )
+    images = tuple(image_bytes(folder, name) for name in pictures if isinstance(name, str))
+    return Entry(problem=problem, images=images)
+
+
+def _gold(record: Mapping[str, Any]) -> str:
+    answers = texts(record, "final_answer")
+    if not answers:
+        raise RowError("no final answer", "column 'final_answer' is empty (a proof?)")
+    gold = answers[0] if len(answers) == 1 else ", ".join(answers)
+    unit = record.get("unit")
+    return f"{gold} {unit}" if unit and len(answers) == 1 else gold

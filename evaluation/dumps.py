@@ -1,0 +1,209 @@
+"""Published answers of other harnesses: one small reader per format, listed in `FORMATS`.
+
+A reader gives a `DumpRow` per answer. Golds come with the row where the format has them, else from
+the benchmark's own problems. `label` is what the other harness decided, if it says so.
+"""
+
+from __future__ import annotations
+
+import ast
+import csv
+import json
+import string
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from evaluation.spreadsheet import read_xlsx
+
+MAX_LIST_CHARS = 20_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DumpRow:
+    """One published answer."""
+
+    problem: str
+    """The data set's own id, without any prefix."""
+    sample: int
+    response: str
+    question: str = ""
+    answer: str | None = None
+    choices: tuple[str, ...] = ()
+    label: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DumpFormat:
+    """One format as the command line lists it."""
+
+    read: Callable[[Path], Iterator[DumpRow]]
+    benchmark: str
+    """Whose profile scores it unless --benchmark says otherwise; empty: --benchmark is needed."""
+    prefix: str
+    """What this project puts before the data set's ids; used when golds come from the problems."""
+    summary: str
+
+
+def _mathv(path: Path) -> Iterator[DumpRow]:
+    for where, record in _json_lines(path):
+        yield DumpRow(
+            problem=_text(record, "id", where),
+            sample=0,
+            response=_response(record.get("response")),
+            label=record.get("correct") if isinstance(record.get("correct"), bool) else None,
+        )
+
+
+def _mathvista(path: Path) -> Iterator[DumpRow]:
+    try:
+        records = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: not JSON ({error})") from error
+    if not isinstance(records, dict):
+        raise ValueError(f"{path}: expected an object of problems by pid")
+    for key, record in records.items():
+        if not isinstance(record, dict):
+            raise ValueError(f"{path}, key {key!r}: not an object")
+        answer = record.get("answer")
+        yield DumpRow(
+            problem=key,
+            sample=0,
+            response=_response(record.get("response")),
+            question=str(record.get("question") or ""),
+            answer=None if answer is None else str(answer),
+            choices=tuple(str(choice) for choice in record.get("choices") or ()),
+            label=record.get("true_false") if isinstance(record.get("true_false"), bool) else None,
+        )
+
+
+def _vlmevalkit(path: Path) -> Iterator[DumpRow]:
+    for number, record in enumerate(_table(path), start=2):
+        where = f"{path}, row {number}"
+        if "prediction" not in record:
+            raise ValueError(f"{where}: no column 'prediction'; columns: {', '.join(record)}")
+        choices: list[str] = []
+        for letter in string.ascii_uppercase:
+            if not record.get(letter):
+                break
+            choices.append(record[letter])
+        yield DumpRow(
+            problem=_text(record, "index", where),
+            sample=0,
+            response=record["prediction"],
+            question=record.get("question", ""),
+            answer=record.get("answer_option") or record.get("answer") or None,
+            choices=tuple(choices) or _list(record.get("choices", "")),
+            label=_flag(record.get("hit", "")),
+        )
+
+
+def _qwen_math(path: Path) -> Iterator[DumpRow]:
+    for where, record in _json_lines(path):
+        codes, labels = record.get("code"), record.get("score")
+        if not isinstance(codes, list) or "gt" not in record:
+            raise ValueError(f"{where}: expected a list 'code' and a gold 'gt'")
+        for sample, code in enumerate(codes):
+            known = isinstance(labels, list) and sample < len(labels)
+            label = labels[sample] if isinstance(labels, list) and known else None
+            yield DumpRow(
+                problem=_text(record, "idx", where),
+                sample=sample,
+                response=_response(code),
+                question=str(record.get("question") or ""),
+                answer=str(record["gt"]),
+                label=label if isinstance(label, bool) else None,
+            )
+
+
+FORMATS: dict[str, DumpFormat] = {
+    "mathv": DumpFormat(
+        read=_mathv,
+        benchmark="mathvision",
+        prefix="mathvision-",
+        summary="outputs/*.jsonl of MATH-V: id, response, correct; golds from --data",
+    ),
+    "mathvista": DumpFormat(
+        read=_mathvista,
+        benchmark="mathvista",
+        prefix="mathvista-",
+        summary="output_*.json of MathVista: response, answer, choices, true_false by pid",
+    ),
+    "vlmevalkit": DumpFormat(
+        read=_vlmevalkit,
+        benchmark="",
+        prefix="",
+        summary=".xlsx, .tsv, .csv or .json of VLMEvalKit: index, question, prediction, answer",
+    ),
+    "qwen-math": DumpFormat(
+        read=_qwen_math,
+        benchmark="math500",
+        prefix="",
+        summary=".jsonl of Qwen2.5-Math: idx, question, gt, code (list), score (list)",
+    ),
+}
+
+
+def _json_lines(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, start=1):
+            if not line.strip():
+                continue
+            where = f"{path}, row {number}"
+            try:
+                record = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                raise ValueError(f"{where}: not JSON ({error})") from error
+            if not isinstance(record, dict):
+                raise ValueError(f"{where}: not a JSON object")
+            yield where, record
+
+
+def _table(path: Path) -> Iterator[dict[str, str]]:
+    """Rows of a table as texts, by column."""
+    kind = path.suffix.lower()
+    if kind == ".xlsx":
+        yield from read_xlsx(path)
+    elif kind in (".tsv", ".csv"):
+        csv.field_size_limit(sys.maxsize)  # responses and base64 images are long
+        with path.open(encoding="utf-8", newline="") as file:
+            for row in csv.DictReader(file, delimiter="\t" if kind == ".tsv" else ","):
+                yield {key: value or "" for key, value in row.items() if key is not None}
+    elif kind == ".json":
+        records = json.loads(path.read_bytes())
+        if not isinstance(records, list):
+            raise ValueError(f"{path}: expected a list of rows")
+        for record in records:
+            yield {key: _response(value) for key, value in record.items()}
+    else:
+        raise ValueError(f"{path}: .xlsx, .tsv, .csv or .json is read (a pickle runs code: never)")
+
+
+def _text(record: Mapping[str, Any], column: str, where: str) -> str:
+    value = record.get(column)
+    if value is None or str(value) == "":
+        raise ValueError(f"{where}: no {column!r}; columns: {', '.join(map(str, record))}")
+    return str(value)
+
+
+def _response(value: object) -> str:
+    """A text as it is; no reply is empty; other values as they print."""
+    return value if isinstance(value, str) else "" if value is None else str(value)
+
+
+def _list(text: str) -> tuple[str, ...]:
+    """A list as Python or JSON writes it (`literal_eval` runs nothing); empty for all else."""
+    if not text.startswith("[") or len(text) > MAX_LIST_CHARS:
+        return ()
+    try:
+        values = ast.literal_eval(text)
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return ()
+    return tuple(str(value) for value in values) if isinstance(values, list) else ()
+
+
+def _flag(text: str) -> bool | None:
+    known = {"1": True, "1.0": True, "true": True, "0": False, "0.0": False, "false": False}
+    return known.get(text.strip().lower())

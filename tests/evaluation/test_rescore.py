@@ -1,0 +1,224 @@
+"""Published answers in the formats of other harnesses."""
+
+from __future__ import annotations
+
+import csv
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+from xml.sax.saxutils import escape
+
+import pytest
+
+from evaluation.dumps import FORMATS
+from evaluation.rescore import rescore
+from evaluation.spreadsheet import read_xlsx
+
+
+def run(path: Path, form: str, **options: Any) -> tuple[str, list[dict[str, Any]]]:
+    settings: dict[str, Any] = {"benchmark": None, "data": None, "out": None, "workers": 1}
+    line = rescore(path, form, **(settings | options))
+    folder = options.get("out") or path.parent / f"{path.stem}.rescored"
+    rows = [json.loads(row) for row in (folder / "verdicts.jsonl").read_text().splitlines()]
+    return line, rows
+
+
+def lines(path: Path, rows: list[dict[str, Any]]) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def test_mathv_takes_golds_from_the_annotations(shared_data: Path, tmp_path: Path) -> None:
+    """Answers as the format's own files have them; 4 is free-form (6), 6 has the option D."""
+    rows = [
+        {"id": "4", "model": "m", "response": "5", "model_answer": "5", "correct": False},
+        {"id": "5", "model": "m", "response": "It is \\boxed{61}.", "correct": True},
+        {"id": "6", "model": "m", "response": "(D)", "model_answer": "d", "correct": True},
+        {"id": "10", "model": "m", "response": "I refuse", "correct": True},
+    ]
+    path = lines(tmp_path / "GPT.jsonl", rows)
+    data = str(shared_data / "mathvision")
+    line, found = run(path, "mathv", data=data, benchmark="mathvision_mini")
+    outcomes = {row["id"]: row["outcome"] for row in found}
+    assert set(outcomes) == {"4#0", "5#0", "6#0", "10#0"}
+    assert [outcomes[f"{i}#0"] for i in (4, 5, 6)] == ["incorrect", "correct", "correct"]
+    assert "right only here 0, right only there 1" in line
+    (different,) = (tmp_path / "GPT.rescored/disagreements.jsonl").read_text().splitlines()
+    assert json.loads(different)["response"] == "I refuse"
+
+
+def test_an_answer_to_an_unknown_problem_is_named(shared_data: Path, tmp_path: Path) -> None:
+    path = lines(tmp_path / "a.jsonl", [{"id": "99999", "response": "5"}])
+    with pytest.raises(ValueError, match="1 of 1 answered problems are not there, first '99999'"):
+        run(path, "mathv", data=str(shared_data / "mathvision"), benchmark="mathvision_mini")
+
+
+def test_mathvista_has_everything_in_the_file(shared_data: Path, tmp_path: Path) -> None:
+    annotations = json.loads((shared_data / "mathvista/testmini.json").read_text("utf-8"))
+    dump = {}
+    for pid, answer, label in (("1", "d = 1.23", True), ("2", "1000 g", True), ("3", "(C)", False)):
+        dump[pid] = annotations[pid] | {"response": answer, "true_false": label}
+    dump["4"] = annotations["4"] | {"error": "timeout"}
+    path = tmp_path / "output_bard.json"
+    path.write_text(json.dumps(dump))
+    line, found = run(path, "mathvista", out=tmp_path / "out")
+    assert [row["outcome"] for row in found] == ["correct", "correct", "correct", "unparsed"]
+    assert "3 of 4 right (75.0%), published 66.7%" in line
+    assert "right only here 1, right only there 0" in line
+
+
+VLM_ROWS = [
+    {
+        "index": "1",
+        "question": "2+2?",
+        "answer": "B",
+        "A": "3",
+        "B": "4",
+        "prediction": "B. 4",
+        "hit": "1",
+    },
+    {
+        "index": "2",
+        "question": "x?",
+        "answer": "0.5",
+        "A": "",
+        "B": "",
+        "prediction": "\\boxed{1/2}",
+        "hit": "0",
+    },
+    {"index": "3", "question": "y?", "answer": "7", "A": "", "B": "", "prediction": "", "hit": ""},
+]
+
+
+def write_xlsx(path: Path, rows: list[dict[str, str]]) -> None:
+    """A small .xlsx with shared texts, a number and inline texts, as writers make them."""
+    main = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
+    names = list(rows[0])
+    shared = "".join(f"<si><t>{escape(name)}</t></si>" for name in names)
+    xml = "<row>" + "".join(
+        f'<c r="{chr(65 + i)}1" t="s"><v>{i}</v></c>' for i in range(len(names))
+    )
+    for number, row in enumerate(rows, start=2):
+        xml += f'</row><row r="{number}">'
+        for place, name in enumerate(names):
+            reference = f"{chr(65 + place)}{number}"
+            if name == "index":
+                xml += f'<c r="{reference}"><v>{row[name]}</v></c>'
+            elif row[name]:
+                text = escape(row[name]).replace("\r", "_x000D_")
+                xml += f'<c r="{reference}" t="inlineStr"><is><t>{text}</t></is></c>'
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("xl/sharedStrings.xml", f"<sst {main}>{shared}</sst>")
+        sheet = f"<worksheet {main}><sheetData>{xml}</row></sheetData></worksheet>"
+        archive.writestr("xl/worksheets/sheet1.xml", sheet)
+
+
+def write_table(path: Path) -> None:
+    if path.suffix == ".xlsx":
+        write_xlsx(path, VLM_ROWS)
+    elif path.suffix == ".json":
+        path.write_text(json.dumps(VLM_ROWS))
+    else:
+        with path.open("w", newline="") as file:
+            writer = csv.DictWriter(
+                file, list(VLM_ROWS[0]), delimiter="\t" if path.suffix == ".tsv" else ","
+            )
+            writer.writeheader()
+            writer.writerows(VLM_ROWS)
+
+
+@pytest.mark.parametrize("suffix", [".xlsx", ".tsv", ".csv", ".json"])
+def test_vlmevalkit_tables(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"model_MathVerse{suffix}"
+    write_table(path)
+    line, found = run(path, "vlmevalkit", benchmark="mathverse")
+    assert [row["outcome"] for row in found] == ["correct", "correct", "unparsed"]
+    assert [row["label"] for row in found] == [True, False, None]
+    assert "right only here 1, right only there 0" in line
+
+
+@pytest.mark.parametrize(
+    ("choices", "outcome"),
+    [
+        ("['135°', \"Tom's\", '145°']", "correct"),
+        ('["135°", "140°", "145°"]', "correct"),
+        ("[]", "incorrect"),
+        ("['135°', ", "incorrect"),
+        ("[__import__('os')]", "incorrect"),
+    ],
+)
+def test_vlmevalkit_writes_options_as_one_list(choices: str, outcome: str, tmp_path: Path) -> None:
+    """MathVista's table: the gold as a letter, the options as a Python list in one cell."""
+    row = {"index": "1", "question": "?", "answer": "145°", "answer_option": "C"}
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps([row | {"choices": choices, "prediction": "\\boxed{145}"}]))
+    _, (found,) = run(path, "vlmevalkit", benchmark="mathvista")
+    assert found["outcome"] == outcome
+
+
+def test_a_spreadsheet_keeps_gaps_and_escapes(tmp_path: Path) -> None:
+    path = tmp_path / "a.xlsx"
+    write_xlsx(path, [{"index": "1", "a": "", "b": "x\ry <&>"}])
+    assert list(read_xlsx(path)) == [{"index": "1", "a": "", "b": "x\ry <&>"}]
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 not a zip", b"index\tprediction"])
+def test_a_file_that_is_no_spreadsheet(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "a.xlsx"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"not a readable \.xlsx file"):
+        list(read_xlsx(path))
+
+
+def test_qwen_math_has_several_samples(tmp_path: Path) -> None:
+    row = {
+        "idx": 0,
+        "question": "?",
+        "gt": "\\frac{1}{2}",
+        "code": ["\\boxed{0.5}", "\\boxed{2}"],
+        "score": [True, False],
+    }
+    line, found = run(lines(tmp_path / "a.jsonl", [row]), "qwen-math")
+    assert [row["outcome"] for row in found] == ["correct", "incorrect"]
+    assert "agreement 100.0%" in line
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "form", "message"),
+    [
+        ("a.jsonl", "[1]\n", "mathv", "row 1: not a JSON object"),
+        ("a.jsonl", '{"response": "5"}\n', "mathv", "row 1: no 'id'"),
+        ("a.jsonl", "", "mathv", "holds no answers"),
+        ("a.json", "[]", "mathvista", "expected an object of problems"),
+        ("a.tsv", "index\tanswer\n1\t2\n", "vlmevalkit", "no column 'prediction'"),
+        ("a.pkl", "x", "vlmevalkit", "a pickle runs code: never"),
+        ("a.jsonl", '{"idx": 1}\n', "qwen-math", "a list 'code' and a gold 'gt'"),
+        ("a.jsonl", "", "lmms", "there are: mathv: "),
+    ],
+)
+def test_unusable_files_are_one_clear_line(
+    name: str, content: str, form: str, message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / name
+    path.write_text(content)
+    with pytest.raises(ValueError, match=message):
+        run(path, form, benchmark="mathverse")
+
+
+def test_vlmevalkit_needs_to_know_the_benchmark(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    write_table(path)
+    with pytest.raises(ValueError, match="needs --benchmark"):
+        run(path, "vlmevalkit")
+
+
+def test_two_answers_to_one_sample_are_refused(shared_data: Path, tmp_path: Path) -> None:
+    path = lines(tmp_path / "a.jsonl", [{"id": "4", "response": "5"}] * 2)
+    with pytest.raises(ValueError, match="1 answers share the id"):
+        run(path, "mathv", data=str(shared_data / "mathvision"), benchmark="mathvision_mini")
+
+
+def test_every_format_says_what_it_reads() -> None:
+    assert set(FORMATS) == {"mathv", "mathvista", "vlmevalkit", "qwen-math"}
+    assert all(form.summary for form in FORMATS.values())
