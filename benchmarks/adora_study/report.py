@@ -32,6 +32,7 @@ PROMPTS_PER_STEP = 32
 COLOURS = {
     "grpo": "#444444",
     "adora_attenuate": "#d1495b",
+    "adora_then_grpo": "#f08a8a",
     "adora_amplify": "#edae49",
     "matched_random": "#00798c",
     "scaled_lr": "#66a182",

@@ -17,6 +17,8 @@ DAPO = (
 VARIANTS: dict[str, tuple[str, ...]] = {
     "grpo": (OFF,),
     "adora_attenuate": ("advantage.adora.mode=attenuate",),
+    # The authors' own advice: ADORA first, plain training after.
+    "adora_then_grpo": ("advantage.adora.mode=attenuate", "advantage.adora.until_step=9"),
     "adora_amplify": ("advantage.adora.mode=amplify",),
     # The controls of attenuation, matched over the groups that have a gradient.
     "matched_random": ("advantage.adora.control=matched_random", CONTROL_GROUPS),
