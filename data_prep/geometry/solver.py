@@ -1,0 +1,293 @@
+"""Solve a figure numerically, and say whether the answer is determined.
+
+From the picture, and from shaken copies of it, the equations are solved by least squares: first the
+scale (the numbers are not pixels) and the letters, then everything under a pull to the picture that
+fades, so that free directions stay where they are drawn. A solution counts only if
+
+- every equation holds to 1e-8 of the figure's size,
+- the gradient of the asked quantity lies in the row space of the Jacobian: what is left free (place,
+  turn, parts that nothing fixes) does not change the answer,
+- it is no degenerate figure: no two points coincide, radii and lengths are positive, points stay
+  between the ends of their segments as in the picture,
+- at least two starts agree on it, and it does not stray far from the picture.
+
+Everything else is refused with a reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data_prep.geometry.algebra import AlgebraError, letters, parse_expression
+from data_prep.geometry.constraints import add_facts
+from data_prep.geometry.figure import Figure
+from data_prep.geometry.least_squares import Floats, Pull, jacobian, minimize, values
+from data_prep.geometry.literals import Term, is_point
+from data_prep.geometry.measures import Measure, measure
+from data_prep.geometry.model import Function, Model, Unsupported
+
+ZERO = 1e-8
+RANK = 1e-7
+ROW_SPACE = 1e-5
+MAX_DRIFT = 0.5
+SAME = 1e-6
+STARTS = 6
+SHAKES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3)
+SCALES = 10 ** np.linspace(-0.5, 3.0, 15)
+FADING = (1e-1, 1e-2, 1e-3)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Solution:
+    """One start's end."""
+
+    x: Floats
+    scale: float
+    value: float
+    drift: float
+    determined: bool
+    fault: str
+    """Why the figure is degenerate; empty when it is not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What came out for a figure."""
+
+    status: str
+    """`solved`, or the class of failure."""
+    detail: str = ""
+    value: float | None = None
+    kind: str = ""
+    drift: float = 0.0
+    free: int = 0
+    positions: dict[str, complex] = field(default_factory=dict)
+    radii: tuple[float, ...] = ()
+    unknowns: dict[str, float] = field(default_factory=dict)
+    skipped: tuple[tuple[str, str], ...] = ()
+    residual: float = 0.0
+    """The largest scaled residual of the best start."""
+
+
+def solve(figure: Figure, *, starts: int = STARTS, without: frozenset[str] = frozenset()) -> Outcome:
+    """Solve a figure; `without` are sources of equations to leave out."""
+    if figure.target is None:
+        return Outcome(status="no question")
+    model = Model(figure)
+    add_facts(model, figure.facts)
+    model.equations = [e for e in model.equations if e.source not in without]
+    skipped = tuple(model.skipped)
+    known = set(model.letter_index)
+    try:
+        target = measure(model, figure.target)
+    except Unsupported as error:
+        return Outcome(status="unsupported question", detail=str(error), skipped=skipped)
+    loose = _letters(figure.target) - known
+    if loose:
+        detail = f"nothing says what {', '.join(sorted(loose))} is"
+        return Outcome(status="letter without meaning", detail=detail, skipped=skipped)
+    return _solve(model, target, starts, skipped)
+
+
+def _letters(target: Term | str) -> set[str]:
+    if not isinstance(target, str):
+        return set()
+    try:
+        return letters(parse_expression(target))
+    except AlgebraError:
+        return set()
+
+
+def _solve(
+    model: Model, target: Measure, starts: int, skipped: tuple[tuple[str, str], ...]
+) -> Outcome:
+    functions = [equation.function for equation in model.equations]
+    x, scale = _starts(model, functions, target, starts)
+    weights = _weights(model, np.full(starts, scale))
+    shape = np.arange(model.size) < model.shape_unknowns
+    pulled = shape & _has_place(model)
+    for strength in FADING:
+        pull = np.where(pulled, (strength / scale) ** 2, 0.0)[:, None].repeat(starts, axis=1)
+        x, _ = minimize(functions, x, weights, steps=14, pull=Pull(towards=x, weights=pull))
+    x, _ = minimize(functions, x, weights, steps=90)
+    with np.errstate(all="ignore"):
+        worst = np.abs(values(functions, x) * weights).max(axis=0, initial=0.0)
+    worst = np.where(np.isfinite(worst), worst, np.inf)
+    ends = [
+        _judge(model, functions, target, x[:, k], scale) for k in np.flatnonzero(worst < ZERO)
+    ]
+    residual = float(worst.min())
+    if not ends:
+        return Outcome(status="no solution", skipped=skipped, residual=residual)
+    return _choose(model, target, ends, skipped, residual)
+
+
+def _starts(
+    model: Model, functions: Sequence[Function], target: Measure, starts: int
+) -> tuple[Floats, float]:
+    """The picture and shaken copies, at the scale at which the numbers fit best."""
+    rng = np.random.default_rng(1)
+    base = np.array([*model.start, *np.ones(model.size - model.shape_unknowns)])
+    places = list(model.letter_index.values())
+    sized = any(equation.kind in ("length", "area") for equation in model.equations)
+    scales = SCALES if sized else np.ones(1)
+    x = base[:, None] * scales
+    x[places] = 20.0 if target.kind == "angle" else np.maximum(scales / 3, 1.0)
+    weights = _weights(model, scales)
+    if places:
+        x, cost = minimize(functions, x, weights, steps=12, free=places)
+    else:
+        with np.errstate(all="ignore"):
+            cost = np.sum((values(functions, x) * weights) ** 2, axis=0)
+    best = int(np.argmin(np.where(np.isfinite(cost), cost, np.inf)))
+    scale = float(scales[best])
+    x = x[:, [best]].repeat(starts, axis=1)
+    shakes = np.resize(SHAKES, starts)
+    noise = rng.normal(size=(model.shape_unknowns, starts)) * shakes
+    wild = ~_has_place(model)[: model.shape_unknowns]
+    noise[wild] = rng.normal(size=(int(wild.sum()), starts)) * 0.4
+    x[: model.shape_unknowns] += noise * scale
+    radii = list(model.radius_index.values())
+    x[radii] = np.abs(x[radii])
+    return x, scale
+
+
+def _has_place(model: Model) -> NDArray[np.bool_]:
+    """Unknowns that the picture shows."""
+    shown = np.ones(model.size, dtype=bool)
+    for name, place in model.index.items():
+        if name not in model.figure.placed:
+            shown[place : place + 2] = False
+    return shown
+
+
+def _weights(model: Model, scales: Floats) -> Floats:
+    """[equations, columns] what makes residuals parts of the figure's size."""
+    rules = {
+        "length": 1 / scales,
+        "area": 1 / scales**2,
+        "angle": np.full(len(scales), 1 / 60),
+        "number": np.full(len(scales), 0.1),
+        "ratio": np.ones(len(scales)),
+    }
+    rows = [rules[equation.kind] for equation in model.equations]
+    return np.array(rows).reshape(len(rows), len(scales))
+
+
+# -- judging ------------------------------------------------------------------------------------
+
+
+def _judge(
+    model: Model, functions: Sequence[Function], target: Measure, x: Floats, scale: float
+) -> Solution:
+    column = x[:, None]
+    value = float(target.function(column)[0])
+    return Solution(
+        x=x,
+        scale=scale,
+        value=value,
+        drift=_drift(model, x),
+        determined=_determined(model, functions, target, column, scale),
+        fault=_fault(model, x, scale, value),
+    )
+
+
+def _determined(
+    model: Model, functions: Sequence[Function], target: Measure, x: Floats, scale: float
+) -> bool:
+    sizes = np.where(
+        np.arange(model.size) < model.shape_unknowns, scale, np.maximum(np.abs(x[:, 0]), 1)
+    )
+    weights = _weights(model, np.array([scale]))
+    rows = jacobian(functions, x)[0] * sizes * weights
+    gradient = jacobian([target.function], x)[0, 0] * sizes
+    if not (np.isfinite(rows).all() and np.isfinite(gradient).all()):
+        return False
+    _, singular, basis = np.linalg.svd(rows, full_matrices=False)
+    basis = basis[singular > RANK * max(singular.max(initial=0.0), 1)]
+    outside = gradient - basis.T @ (basis @ gradient)
+    return bool(np.linalg.norm(outside) < ROW_SPACE * max(np.linalg.norm(gradient), 1e-12))
+
+
+def _fault(model: Model, x: Floats, scale: float, value: float) -> str:
+    if not np.isfinite(value) or value <= 1e-9:
+        return "the answer is not positive"
+    if any(x[place] <= 1e-9 for place in model.radius_index.values()):
+        return "a radius is not positive"
+    points = np.array(
+        [complex(x[i], x[i + 1]) for p, i in model.index.items() if p in model.figure.placed]
+    )
+    if len(points) > 1:
+        apart = np.abs(points[:, None] - points[None]) + np.eye(len(points)) * 1e9
+        if apart.min() < 1e-4 * scale:
+            return "two points coincide"
+    if _order_broken(model, x, scale):
+        return "the order of points on a line is broken"
+    return ""
+
+
+def _order_broken(model: Model, x: Floats, scale: float) -> bool:
+    at = model.figure.at
+    for fact in model.figure.facts:
+        if fact.head != "PointLiesOnLine" or not isinstance(fact.args[1], Term):
+            continue
+        names = (str(fact.args[0]), *map(str, fact.args[1].args))
+        if len(names) != 3 or not set(names) <= model.figure.placed or not all(map(is_point, names)):
+            continue
+        here, first, last = (at[name] for name in names)
+        between = ((here - first) * (last - here).conjugate()).real > 0
+        p, a, b = (complex(*x[model.index[n] : model.index[n] + 2]) for n in names)
+        if between and ((p - a) * (b - p).conjugate()).real < -1e-6 * scale * abs(b - a):
+            return True
+    return False
+
+
+def _drift(model: Model, x: Floats) -> float:
+    """Distance from the picture after the best similarity, as a part of the figure's size."""
+    names = [p for p in model.index if p in model.figure.placed]
+    if len(names) < 3:
+        return 0.0
+    drawn = np.array([model.figure.at[p] for p in names])
+    found = np.array([complex(*x[model.index[p] : model.index[p] + 2]) for p in names])
+    drawn, found = drawn - drawn.mean(), found - found.mean()
+    overlap = abs(np.vdot(drawn, found)) ** 2
+    size = np.vdot(drawn, drawn).real * np.vdot(found, found).real + 1e-30
+    return float(np.sqrt(max(0.0, 1 - min(1.0, overlap / size))))
+
+
+def _choose(
+    model: Model,
+    target: Measure,
+    ends: Sequence[Solution],
+    skipped: tuple[tuple[str, str], ...],
+    residual: float,
+) -> Outcome:
+    sound = [end for end in ends if not end.fault]
+    if not sound:
+        return Outcome(status="degenerate", detail=ends[0].fault, skipped=skipped, residual=residual)
+    fixed = [end for end in sound if end.determined]
+    if not fixed:
+        return Outcome(status="undetermined", skipped=skipped, residual=residual)
+    best = min(fixed, key=lambda end: end.drift)
+    agreeing = [end for end in fixed if abs(end.value - best.value) < SAME * max(1, abs(best.value))]
+    status, detail = "solved", ""
+    if best.drift > MAX_DRIFT:
+        status, detail = "far from the picture", f"drift {best.drift:.2f}"
+    elif len(agreeing) < 2:
+        status, detail = "starts disagree", f"{len(agreeing)} of {len(sound)} starts"
+    return Outcome(
+        status=status,
+        detail=detail,
+        value=best.value,
+        kind=target.kind,
+        drift=best.drift,
+        positions={p: complex(*best.x[i : i + 2]) for p, i in model.index.items()},
+        radii=tuple(float(best.x[model.radius_index[ring]]) for ring in model.figure.rings),
+        unknowns={name: float(best.x[place]) for name, place in model.letter_index.items()},
+        skipped=skipped,
+        residual=residual,
+    )
