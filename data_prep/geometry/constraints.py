@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from data_prep.geometry.figure import SHAPES, angle_number, unwrap_measure
-from data_prep.geometry.literals import Argument, Term, is_point
+from data_prep.geometry.figure import angle_number, unwrap_measure
+from data_prep.geometry.literals import SHAPES, Argument, Term, is_point
 from data_prep.geometry.measures import Args, measure
 from data_prep.geometry.model import Array, Model, Unsupported, sides_of
 from data_prep.geometry.resolve import (

@@ -14,13 +14,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from data_prep.geometry.aliases import aliases, rename
 from data_prep.geometry.annotations import Annotation
-from data_prep.geometry.literals import Argument, LiteralError, Term, is_point, parse, walk
-
-SHAPES = frozenset(
-    "Triangle Quadrilateral Parallelogram Rectangle Rhombus Square Kite Trapezoid Polygon Pentagon "
-    "Hexagon Heptagon Octagon Shape".split()
+from data_prep.geometry.literals import (
+    SHAPES,
+    Argument,
+    LiteralError,
+    Term,
+    is_point,
+    parse,
+    walk,
 )
+
 COLOURS = frozenset({"Shaded", "Blue", "Green", "Red"})
 QUALITIES = frozenset({"Regular", "Isosceles", "Right", "Equilateral"})
 WRAPPERS = COLOURS | QUALITIES
@@ -55,6 +60,25 @@ class Figure:
     """Literals that are no literals."""
 
     @property
+    def parts(self) -> list[list[str]]:
+        """Placed points that strokes and circles join, by part; parts of one or two are left out."""
+        joined = [*self.strokes, *((ring.center, point) for ring in self.rings for point in ring.points)]
+        leader = {name: name for name in self.at}
+
+        def root(name: str) -> str:
+            while leader[name] != name:
+                name = leader[name]
+            return name
+
+        for first, last in joined:
+            if first in leader and last in leader:
+                leader[root(first)] = root(last)
+        groups: dict[str, list[str]] = {}
+        for name in sorted(self.placed):
+            groups.setdefault(root(name), []).append(name)
+        return [names for names in groups.values() if len(names) > 2]
+
+    @property
     def polygons(self) -> Iterator[tuple[str, ...]]:
         """Vertices of the shapes that the facts and the target name."""
         terms = [*self.facts, *([self.target] if self.target is not None else [])]
@@ -67,6 +91,8 @@ class Figure:
 def build_figure(annotation: Annotation) -> Figure:
     """Resolve the names of a problem."""
     terms, unread = _terms(annotation)
+    renamed = aliases(annotation, terms)
+    terms = [rename(term, renamed) for term in terms]
     asked = [term.args[0] for term in terms if term.head == "Find"]
     facts = [term for term in terms if term.head != "Find"]
     facts += _nested_shapes(facts, asked)

@@ -13,12 +13,13 @@ from typing import TypeVar
 
 import numpy as np
 
-from data_prep.geometry.figure import SHAPES, WRAPPERS, Figure, Ring
-from data_prep.geometry.literals import Argument, Term, is_point
+from data_prep.geometry.figure import WRAPPERS, Figure, Ring
+from data_prep.geometry.literals import SHAPES, Argument, Term, is_point
 from data_prep.geometry.model import Unsupported, sides_of
 
 Line = tuple[str, str]
 T = TypeVar("T")
+CORNERS = {"Triangle": 3, "Pentagon": 5, "Hexagon": 6, "Heptagon": 7, "Octagon": 8}
 STRAIGHT_DEG = 172
 """Two strokes that meet at more than this run on; they are not the corner that is meant."""
 
@@ -63,6 +64,7 @@ def polygon_of(figure: Figure, argument: Argument, *, ordered: bool = True) -> t
     points = tuple(map(str, shape.args))
     if len(points) > 1 and points[0] == points[-1]:
         points = points[:-1]
+    points = _without_midpoints(figure, points, CORNERS.get(shape.head, len(points)))
     if len(points) < 3 or not all(map(is_point, points)) or len(set(points)) < len(points):
         raise Unsupported(f"{argument} does not name its vertices")
     if ordered and len(points) > 3 and set(points) <= figure.placed:
@@ -70,6 +72,18 @@ def polygon_of(figure: Figure, argument: Argument, *, ordered: bool = True) -> t
         if crosses(at):
             middle = sum(at) / len(at)
             return tuple(sorted(points, key=lambda p: cmath.phase(figure.at[p] - middle)))
+    return points
+
+
+def _without_midpoints(figure: Figure, points: tuple[str, ...], corners: int) -> tuple[str, ...]:
+    """A pentagon with six points: one of them only lies on a side."""
+    while len(points) > corners and set(points) <= figure.placed:
+        count = len(points)
+        around = [(points[i - 1], points[i], points[(i + 1) % count]) for i in range(count)]
+        flattest = max(around, key=lambda corner: opening(figure, *corner))
+        if opening(figure, *flattest) < STRAIGHT_DEG:
+            return points
+        points = tuple(p for p in points if p != flattest[1])
     return points
 
 

@@ -35,8 +35,12 @@ RANK = 1e-7
 ROW_SPACE = 1e-5
 MAX_DRIFT = 0.5
 SAME = 1e-6
+CLOSE = 0.03
+"""Points that are drawn nearer than this, in parts of the picture, may be one."""
 STARTS = 6
-SHAKES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3)
+SHAKES = (0.0, 0.02, 0.0, 0.1, 0.0, 0.2)
+RANKS = (0, 0, 1, 1, 2, 0)
+"""Which of the scales, best first, each start takes; and how far it is shaken."""
 SCALES = 10 ** np.linspace(-0.5, 3.0, 15)
 FADING = (1e-1, 1e-2, 1e-3)
 
@@ -93,6 +97,13 @@ def solve(figure: Figure, *, starts: int = STARTS, without: frozenset[str] = fro
     return _solve(model, target, starts, skipped)
 
 
+def givens_of(figure: Figure) -> list[str]:
+    """The literals that state numbers, in order."""
+    model = Model(figure)
+    add_facts(model, figure.facts)
+    return list(dict.fromkeys(e.source for e in model.equations if e.given))
+
+
 def _letters(target: Term | str) -> set[str]:
     if not isinstance(target, str):
         return set()
@@ -106,19 +117,19 @@ def _solve(
     model: Model, target: Measure, starts: int, skipped: tuple[tuple[str, str], ...]
 ) -> Outcome:
     functions = [equation.function for equation in model.equations]
-    x, scale = _starts(model, functions, target, starts)
-    weights = _weights(model, np.full(starts, scale))
-    shape = np.arange(model.size) < model.shape_unknowns
-    pulled = shape & _has_place(model)
+    x, scales = _starts(model, functions, target, starts)
+    weights = _weights(model, scales)
+    pulled = ((np.arange(model.size) < model.shape_unknowns) & _has_place(model))[:, None]
     for strength in FADING:
-        pull = np.where(pulled, (strength / scale) ** 2, 0.0)[:, None].repeat(starts, axis=1)
-        x, _ = minimize(functions, x, weights, steps=14, pull=Pull(towards=x, weights=pull))
+        pull = Pull(towards=x, weights=np.where(pulled, (strength / scales) ** 2, 0.0))
+        x, _ = minimize(functions, x, weights, steps=14, pull=pull)
     x, _ = minimize(functions, x, weights, steps=90)
     with np.errstate(all="ignore"):
         worst = np.abs(values(functions, x) * weights).max(axis=0, initial=0.0)
     worst = np.where(np.isfinite(worst), worst, np.inf)
     ends = [
-        _judge(model, functions, target, x[:, k], scale) for k in np.flatnonzero(worst < ZERO)
+        _judge(model, functions, target, x[:, k], float(scales[k]))
+        for k in np.flatnonzero(worst < ZERO)
     ]
     residual = float(worst.min())
     if not ends:
@@ -128,32 +139,25 @@ def _solve(
 
 def _starts(
     model: Model, functions: Sequence[Function], target: Measure, starts: int
-) -> tuple[Floats, float]:
-    """The picture and shaken copies, at the scale at which the numbers fit best."""
+) -> tuple[Floats, Floats]:
+    """The picture and shaken copies, at the scales at which the numbers fit best."""
     rng = np.random.default_rng(1)
-    base = np.array([*model.start, *np.ones(model.size - model.shape_unknowns)])
     places = list(model.letter_index.values())
     sized = any(equation.kind in ("length", "area") for equation in model.equations)
     scales = SCALES if sized else np.ones(1)
-    x = base[:, None] * scales
-    x[places] = 20.0 if target.kind == "angle" else np.maximum(scales / 3, 1.0)
-    weights = _weights(model, scales)
-    if places:
-        x, cost = minimize(functions, x, weights, steps=12, free=places)
-    else:
-        with np.errstate(all="ignore"):
-            cost = np.sum((values(functions, x) * weights) ** 2, axis=0)
-    best = int(np.argmin(np.where(np.isfinite(cost), cost, np.inf)))
-    scale = float(scales[best])
-    x = x[:, [best]].repeat(starts, axis=1)
-    shakes = np.resize(SHAKES, starts)
-    noise = rng.normal(size=(model.shape_unknowns, starts)) * shakes
+    x = np.array([*model.start, *np.ones(len(places))])[:, None] * scales
+    x[places] = 20.0 if not sized else np.maximum(scales / 3, 1.0)
+    x, cost = minimize(functions, x, _weights(model, scales), steps=12, free=places)
+    order = np.argsort(np.where(np.isfinite(cost), cost, np.inf))
+    picked = order[np.minimum(np.resize(RANKS, starts), len(order) - 1)]
+    x, scales = x[:, picked], scales[picked]
+    noise = rng.normal(size=(model.shape_unknowns, starts)) * np.resize(SHAKES, starts)
     wild = ~_has_place(model)[: model.shape_unknowns]
     noise[wild] = rng.normal(size=(int(wild.sum()), starts)) * 0.4
-    x[: model.shape_unknowns] += noise * scale
+    x[: model.shape_unknowns] += noise * scales
     radii = list(model.radius_index.values())
     x[radii] = np.abs(x[radii])
-    return x, scale
+    return x, scales
 
 
 def _has_place(model: Model) -> NDArray[np.bool_]:
@@ -221,13 +225,33 @@ def _fault(model: Model, x: Floats, scale: float, value: float) -> str:
     points = np.array(
         [complex(x[i], x[i + 1]) for p, i in model.index.items() if p in model.figure.placed]
     )
-    if len(points) > 1:
-        apart = np.abs(points[:, None] - points[None]) + np.eye(len(points)) * 1e9
-        if apart.min() < 1e-4 * scale:
-            return "two points coincide"
+    drawn = np.array([model.figure.at[p] for p in model.index if p in model.figure.placed])
+    if _coincide(drawn, points / scale):
+        return "two points coincide"
     if _order_broken(model, x, scale):
         return "the order of points on a line is broken"
-    return ""
+    return "a triangle is flat" if _collapsed(drawn, points) else ""
+
+
+def _coincide(drawn: NDArray[np.complex128], points: NDArray[np.complex128]) -> bool:
+    """Whether two points that are apart in the picture have become one."""
+    shown = np.abs(drawn[:, None] - drawn[None])
+    return bool(((shown > CLOSE) & (np.abs(points[:, None] - points[None]) < 1e-4)).any())
+
+
+def _collapsed(drawn: NDArray[np.complex128], points: NDArray[np.complex128]) -> bool:
+    """Whether three points that are clearly no line in the picture have become one."""
+    shown, found = _flatness(drawn), _flatness(points)
+    return bool(((shown > 0.1) & (found < 1e-3)).any())
+
+
+def _flatness(points: NDArray[np.complex128]) -> Floats:
+    """[points, points, points] doubled area over the square of the longest side, 0 when flat."""
+    way = points[None, :] - points[:, None]
+    area = np.abs((way[:, :, None].conjugate() * way[:, None, :]).imag)
+    size = np.abs(way) ** 2
+    longest = np.maximum(np.maximum(size[:, :, None], size[:, None, :]), size[None, :, :])
+    return np.asarray(area / np.maximum(longest, 1e-30))
 
 
 def _order_broken(model: Model, x: Floats, scale: float) -> bool:
@@ -247,16 +271,20 @@ def _order_broken(model: Model, x: Floats, scale: float) -> bool:
 
 
 def _drift(model: Model, x: Floats) -> float:
-    """Distance from the picture after the best similarity, as a part of the figure's size."""
-    names = [p for p in model.index if p in model.figure.placed]
-    if len(names) < 3:
-        return 0.0
-    drawn = np.array([model.figure.at[p] for p in names])
-    found = np.array([complex(*x[model.index[p] : model.index[p] + 2]) for p in names])
-    drawn, found = drawn - drawn.mean(), found - found.mean()
-    overlap = abs(np.vdot(drawn, found)) ** 2
-    size = np.vdot(drawn, drawn).real * np.vdot(found, found).real + 1e-30
-    return float(np.sqrt(max(0.0, 1 - min(1.0, overlap / size))))
+    """Distance from the picture after the best similarity, as a part of the size.
+
+    Parts that no stroke joins (two similar triangles) are compared one by one, and a mirror image
+    counts as the figure itself; the worst part counts.
+    """
+    worst = 0.0
+    for names in model.figure.parts:
+        drawn = np.array([model.figure.at[p] for p in names])
+        found = np.array([complex(*x[model.index[p] : model.index[p] + 2]) for p in names])
+        drawn, found = drawn - drawn.mean(), found - found.mean()
+        overlap = max(abs(np.vdot(drawn, found)), abs(np.vdot(drawn, found.conj()))) ** 2
+        size = np.vdot(drawn, drawn).real * np.vdot(found, found).real + 1e-30
+        worst = max(worst, float(np.sqrt(max(0.0, 1 - min(1.0, overlap / size)))))
+    return worst
 
 
 def _choose(
