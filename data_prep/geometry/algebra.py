@@ -124,3 +124,30 @@ _OPERATIONS = {
     "/": lambda a, b: a / b,
     "^": lambda a, b: a**b,
 }
+
+
+def text_of(tree: Expression) -> str:
+    """The expression as plain text: `2x+5`, `7sqrt(2)`, `x/2+12`, `42pi`."""
+    head, parts = tree[0], tree[1:]
+    if head in ("number", "letter"):
+        return str(parts[0])
+    if head == "pi":
+        return "pi"
+    if head == "sqrt":
+        return f"sqrt({text_of(parts[0])})"
+    if head == "negative":
+        return f"-{_bracketed(parts[0], '+-')}"
+    left, right = parts
+    if head in "+-":
+        return f"{text_of(left)}{head}{_bracketed(right, '+-' if head == '-' else '')}"
+    if head == "*":
+        joint = "*" if right[0] == "number" else ""
+        return f"{_bracketed(left, '+-')}{joint}{_bracketed(right, '+-/')}"
+    if head == "/":
+        return f"{_bracketed(left, '+-')}/{_bracketed(right, '+-*/')}"
+    return f"{_bracketed(left, '+-*/^')}^{_bracketed(right, '+-*/^')}"
+
+
+def _bracketed(tree: Expression, heads: str) -> str:
+    text = text_of(tree)
+    return f"({text})" if tree[0] in heads or tree[0] == "negative" else text

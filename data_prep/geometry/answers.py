@@ -16,6 +16,7 @@ import sympy
 from data_prep.geometry.annotations import Annotation
 from data_prep.geometry.exact import exact_form
 from data_prep.geometry.figure import Figure, build_figure
+from data_prep.geometry.literals import Term
 from data_prep.geometry.picture import picture_facts
 from data_prep.geometry.solver import Outcome, givens_of, solve
 
@@ -35,12 +36,20 @@ class Answer:
     trust: str = ""
     """`stated`, `picture` or `rounded`; empty when there is no answer."""
     exact: sympy.Expr | None = None
-    note: str = ""
-    """What was added or left out."""
+    added: tuple[Term, ...] = ()
+    """Facts of the picture that were needed."""
+    left_out: str = ""
+    """The given that contradicts the others."""
 
     @property
     def solved(self) -> bool:
         return bool(self.trust)
+
+    @property
+    def drawn(self) -> tuple[Term, ...]:
+        """Facts that the picture shows: those of the diagram that hold, and the added ones."""
+        facts = (*self.figure.drawn, *self.added)
+        return tuple(fact for fact in facts if str(fact) != self.left_out)
 
 
 def answer(annotation: Annotation) -> Answer:
@@ -56,10 +65,22 @@ def answer(annotation: Annotation) -> Answer:
     return Answer(figure=figure, outcome=outcome)
 
 
-def _solved(figure: Figure, outcome: Outcome, trust: str, note: str = "") -> Answer:
+def _solved(
+    figure: Figure,
+    outcome: Outcome,
+    trust: str,
+    added: tuple[Term, ...] = (),
+    left_out: str = "",
+) -> Answer:
     assert outcome.value is not None
-    exact = exact_form(outcome.value)
-    return Answer(figure=figure, outcome=outcome, trust=trust, exact=exact, note=note)
+    return Answer(
+        figure=figure,
+        outcome=outcome,
+        trust=trust,
+        exact=exact_form(outcome.value),
+        added=added,
+        left_out=left_out,
+    )
 
 
 def _with_picture(figure: Figure, first: Outcome) -> Answer:
@@ -67,8 +88,7 @@ def _with_picture(figure: Figure, first: Outcome) -> Answer:
         richer = replace(figure, facts=(*figure.facts, *group))
         outcome = solve(richer, starts=FEW)
         if outcome.status == "solved":
-            note = "; ".join(map(str, group))
-            return _solved(richer, outcome, f"picture{number}", f"added {note}")
+            return _solved(richer, outcome, f"picture{number}", tuple(group))
     return Answer(figure=figure, outcome=first)
 
 
@@ -83,7 +103,7 @@ def _without_one(figure: Figure, first: Outcome) -> Answer:
         detail = "one given each left out: " + ", ".join(f"{value:.6g}" for value in values)
         return Answer(figure=figure, outcome=replace(first, detail=detail if values else ""))
     _, _, source, outcome = min(found, key=lambda item: item[:3])
-    return _solved(figure, outcome, "rounded", f"left out {source}")
+    return _solved(figure, outcome, "rounded", left_out=source)
 
 
 def _complexity(value: float) -> int:

@@ -1,7 +1,8 @@
-r"""The exact form of a number: integer, fraction, a*sqrt(b)/c, multiple of pi; else a decimal.
+r"""The exact form of a number: integer, fraction, a*sqrt(b)/c, a multiple of pi; else a decimal.
 
-A form is accepted only if it is simple beside the number's accuracy: a solver that is right to ten
-digits meets a fraction with a denominator up to 60 by chance once in some millions.
+Some form fits every number if it may be complicated enough. So a form is accepted only if so simple
+a one would hardly fit by chance: the expected number of forms up to its size within the tolerance
+has to stay below `CHANCE`.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ from fractions import Fraction
 
 import sympy
 
-TOLERANCE = 1e-8
-MAX_DENOMINATOR = 60
+TOLERANCE = 1e-10
+"""Relative; solutions are converged to about 1e-13."""
+CHANCE = 2e-3
+MAX_DENOMINATOR = 1000
 MAX_ROOT_DENOMINATOR = 24
-MAX_RADICAND = 200_000
 
 
 def exact_form(value: float) -> sympy.Expr | None:
@@ -25,40 +27,41 @@ def exact_form(value: float) -> sympy.Expr | None:
     return None
 
 
-def _close(value: float, other: float) -> bool:
-    return abs(value - other) < TOLERANCE * max(1.0, abs(value))
+def _near(value: float, other: float) -> bool:
+    return abs(value - other) < _window(value)
+
+
+def _window(value: float) -> float:
+    return TOLERANCE * max(1.0, abs(value))
 
 
 def _fraction(value: float) -> sympy.Expr | None:
     near = Fraction(value).limit_denominator(MAX_DENOMINATOR)
-    if abs(value) < 1e7 and _close(value, float(near)):
-        return sympy.Rational(near.numerator, near.denominator)
-    thousandths = Fraction(round(value * 1000), 1000)
-    if _close(value, float(thousandths)):
-        return sympy.Rational(thousandths.numerator, thousandths.denominator)
-    return None
+    # fractions with denominators up to q lie 0.3 * q**2 to the unit
+    by_chance = 0.6 * near.denominator**2 * _window(value)
+    if not near or by_chance > CHANCE or not _near(value, float(near)):
+        return None
+    return sympy.Rational(near.numerator, near.denominator)
 
 
 def _root(value: float) -> sympy.Expr | None:
-    """sqrt(n)/q with its square taken out: 5*sqrt(3)/2."""
+    """sqrt(n)/q, written with its square taken out: 5*sqrt(3)/2."""
+    by_chance = 0.0
     for bottom in range(1, MAX_ROOT_DENOMINATOR + 1):
-        square = (value * bottom) ** 2
-        whole = round(square)
-        if 0 < whole < MAX_RADICAND and _close(abs(value), math.sqrt(whole) / bottom):
+        by_chance += 4 * abs(value) * bottom**2 * _window(value)
+        if by_chance > CHANCE:
+            return None
+        whole = round((value * bottom) ** 2)
+        if whole > 0 and _near(abs(value), math.sqrt(whole) / bottom):
             return sympy.sqrt(whole) / bottom * (1 if value > 0 else -1)
     return None
 
 
 def _of_pi(value: float) -> sympy.Expr | None:
-    near = Fraction(value / math.pi).limit_denominator(MAX_DENOMINATOR)
-    if near and _close(value, float(near) * math.pi):
-        return sympy.Rational(near.numerator, near.denominator) * sympy.pi
-    hundredths = Fraction(round(value / math.pi * 100), 100)
-    if hundredths and _close(value, float(hundredths) * math.pi):
-        return sympy.Rational(hundredths.numerator, hundredths.denominator) * sympy.pi
-    return None
+    fraction = _fraction(value / math.pi)
+    return None if fraction is None else fraction * sympy.pi
 
 
 def _root_of_pi(value: float) -> sympy.Expr | None:
-    root = _root(value / math.pi) if 0 < abs(value) < 1e4 else None
+    root = _root(value / math.pi)
     return None if root is None else root * sympy.pi

@@ -54,15 +54,20 @@ class Figure:
     rings: tuple[Ring, ...]
     numbered: Mapping[str, tuple[str, str, str]]
     line_names: Mapping[str, tuple[str, str]]
+    drawn: tuple[Term, ...]
+    """Facts of the diagram, as written down."""
+    said: tuple[Term, ...]
+    """Facts of the text."""
     facts: tuple[Term, ...]
+    """All of them, and the shapes that are only named inside others."""
     target: Argument | None
     unread: tuple[str, ...]
     """Literals that are no literals."""
 
     @property
-    def parts(self) -> list[list[str]]:
-        """Placed points that strokes and circles join, by part; parts of one or two are left out."""
-        joined = [*self.strokes, *((ring.center, point) for ring in self.rings for point in ring.points)]
+    def components(self) -> list[list[str]]:
+        """Points that strokes and circles join, by part of the figure."""
+        joined = [*self.strokes, *((ring.center, p) for ring in self.rings for p in ring.points)]
         leader = {name: name for name in self.at}
 
         def root(name: str) -> str:
@@ -74,9 +79,15 @@ class Figure:
             if first in leader and last in leader:
                 leader[root(first)] = root(last)
         groups: dict[str, list[str]] = {}
-        for name in sorted(self.placed):
+        for name in sorted(self.at):
             groups.setdefault(root(name), []).append(name)
-        return [names for names in groups.values() if len(names) > 2]
+        return list(groups.values())
+
+    @property
+    def parts(self) -> list[list[str]]:
+        """The placed points of the components that have more than two."""
+        placed = ([p for p in names if p in self.placed] for names in self.components)
+        return [names for names in placed if len(names) > 2]
 
     @property
     def polygons(self) -> Iterator[tuple[str, ...]]:
@@ -90,9 +101,11 @@ class Figure:
 
 def build_figure(annotation: Annotation) -> Figure:
     """Resolve the names of a problem."""
-    terms, unread = _terms(annotation)
-    renamed = aliases(annotation, terms)
-    terms = [rename(term, renamed) for term in terms]
+    shown, broken = _terms(annotation.diagram)
+    told, unread = _terms(annotation.text)
+    renamed = aliases(annotation, [*shown, *told])
+    shown, told = ([rename(term, renamed) for term in terms] for terms in (shown, told))
+    terms = list(dict.fromkeys([*shown, *told]))
     asked = [term.args[0] for term in terms if term.head == "Find"]
     facts = [term for term in terms if term.head != "Find"]
     facts += _nested_shapes(facts, asked)
@@ -108,15 +121,17 @@ def build_figure(annotation: Annotation) -> Figure:
         rings=rings,
         numbered=_numbered(facts),
         line_names=_line_names(terms),
+        drawn=tuple(shown),
+        said=tuple(term for term in told if term.head != "Find"),
         facts=tuple(facts),
         target=asked[-1] if asked else None,
-        unread=tuple(unread),
+        unread=(*broken, *unread),
     )
 
 
-def _terms(annotation: Annotation) -> tuple[list[Term], list[str]]:
+def _terms(texts: Sequence[str]) -> tuple[list[Term], list[str]]:
     terms, unread = [], []
-    for text in annotation.diagram + annotation.text:
+    for text in texts:
         try:
             terms.append(parse(text))
         except LiteralError:

@@ -20,6 +20,8 @@ STEP = 1e-30
 """Size of the complex step: its square vanishes beside any number."""
 DONE = 1e-26
 """A cost below this is zero."""
+STALLED = 1e-5
+"""A step that gains less, in parts of the cost, ends in a minimum that is not zero."""
 STUCK = 1e12
 """Damping at which a column has stopped moving."""
 
@@ -59,10 +61,12 @@ def minimize(
     steps: int,
     free: Sequence[int] | None = None,
     pull: Pull | None = None,
+    enough: float = STALLED,
 ) -> tuple[Floats, Floats]:
     """The unknowns [unknowns, columns] after at most `steps`, and the costs [columns].
 
-    `weights` [functions, columns] multiply the residuals; `free` are the unknowns that may move.
+    `weights` [functions, columns] multiply the residuals; `free` are the unknowns that may move. A
+    column stops when a step lowers its cost by less than the part `enough`.
     """
     moving = np.arange(len(x)) if free is None else np.asarray(free, dtype=int)
     x = x.copy()
@@ -83,7 +87,7 @@ def minimize(
         trial[moving] -= shift.T
         tried = _cost(functions, trial, weights[:, here], part)
         better = np.isfinite(tried) & (tried < cost[here])
-        finished = better & ((tried < DONE) | (cost[here] - tried < 1e-13 * cost[here]))
+        finished = better & ((tried < DONE) | (cost[here] - tried < enough * cost[here]))
         taken = here[better]
         x[:, taken] = trial[:, better]
         cost[taken] = tried[better]
