@@ -142,7 +142,7 @@ def text_of(tree: Expression) -> str:
         return f"{text_of(left)}{head}{_bracketed(right, '+-' if head == '-' else '')}"
     if head == "*":
         joint = "*" if right[0] == "number" else ""
-        return f"{_bracketed(left, '+-')}{joint}{_bracketed(right, '+-/')}"
+        return f"{_bracketed(left, '+-/')}{joint}{_bracketed(right, '+-/')}"
     if head == "/":
         return f"{_bracketed(left, '+-')}/{_bracketed(right, '+-*/')}"
     return f"{_bracketed(left, '+-*/^')}^{_bracketed(right, '+-*/^')}"

@@ -84,11 +84,11 @@ def _solved(
 
 
 def _with_picture(figure: Figure, first: Outcome) -> Answer:
-    for number, group in enumerate(picture_facts(figure)):
+    for group in picture_facts(figure):
         richer = replace(figure, facts=(*figure.facts, *group))
         outcome = solve(richer, starts=FEW)
         if outcome.status == "solved":
-            return _solved(richer, outcome, f"picture{number}", tuple(group))
+            return _solved(richer, outcome, "picture", tuple(group))
     return Answer(figure=figure, outcome=first)
 
 
@@ -104,6 +104,15 @@ def _without_one(figure: Figure, first: Outcome) -> Answer:
         return Answer(figure=figure, outcome=replace(first, detail=detail if values else ""))
     _, _, source, outcome = min(found, key=lambda item: item[:3])
     return _solved(figure, outcome, "rounded", left_out=source)
+
+
+def simple_enough(exact: sympy.Expr | None, value: float | None) -> bool:
+    """Whether an answer is one that a book would ask for: no fraction of large numbers."""
+    if exact is None:
+        return value is not None and value >= 0.1
+    number = exact.as_coeff_Mul()[0]
+    radicands = [int(power.base) for power in exact.atoms(sympy.Pow) if power.base.is_Integer]
+    return bool(number.q <= 12 and max(radicands, default=1) <= 1000)
 
 
 def _complexity(value: float) -> int:

@@ -15,10 +15,10 @@ from data_prep.drawing import LabelOverlap, Layout, layout, render
 from data_prep.families.wording import answer_text
 from data_prep.geometry.answers import Answer
 from data_prep.geometry.arrange import arrange
+from data_prep.geometry.literals import Argument, Term
 from data_prep.geometry.model import Unsupported
 from data_prep.geometry.redraw import Drawing, redraw
 from data_prep.geometry.wording import is_angle, question
-from data_prep.geometry.literals import Term
 from data_prep.synthetic import png_bytes
 from data_prep.writer import Entry
 
@@ -34,7 +34,12 @@ LEVELS: tuple[dict[str, bool], ...] = (
 
 
 class Unwritable(ValueError):
-    """A solved figure that makes no problem; the message is a reason that can be counted."""
+    """A solved figure that makes no problem."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason = reason
+        """A few words that can be counted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +63,7 @@ def sheet(answer: Answer, *, seed: str, turn: bool = False, image_px: int = IMAG
             drawing = redraw(figure, at, outcome.radii, facts=answer.drawn, turn=turn, **level)
             asked = question(figure.target)
         except Unsupported as error:
-            raise Unwritable(f"no wording: {error}") from error
+            raise Unwritable("no wording", str(error)) from error
         plan = _fitting(drawing, seed, image_px)
         if plan is not None:
             text, gold = _ask(asked, answer)
@@ -74,8 +79,7 @@ def _fitting(drawing: Drawing, seed: str, image_px: int) -> Layout | None:
         try:
             rng = random.Random(seed)
             return layout(scene, image_px=image_px, rng=rng, font_px=font_px, poses=POSES)
-        except LabelOverlap as e:
-            if __import__('os').environ.get('DBG'): print(e, font_px)
+        except LabelOverlap:
             continue
     return None
 
@@ -89,14 +93,21 @@ def _ask(asked: str, answer: Answer) -> tuple[str, str]:
     return asked, answer_text(exact)
 
 
-def entry(answer: Answer, drawn: Sheet, problem_id: str, split: str, **metadata: Any) -> Entry:
+def entry(
+    answer: Answer,
+    drawn: Sheet,
+    problem_id: str,
+    split: str,
+    source: str = "geometry3k-redrawn",
+    **metadata: Any,
+) -> Entry:
     """The problem with its picture."""
     rational = answer.exact is None or answer.exact.is_Rational
     problem = Problem(
         id=problem_id,
         question=drawn.question,
         answer=drawn.answer,
-        source="geometry3k-redrawn",
+        source=source,
         split=split,
         answer_type="number" if rational else "expression",
         metadata=metadata,
@@ -104,13 +115,14 @@ def entry(answer: Answer, drawn: Sheet, problem_id: str, split: str, **metadata:
     return Entry(problem=problem, images=(png_bytes(render(drawn.plan)),))
 
 
-def goal(target: Any) -> str:
-    """What kind of quantity is asked."""
-    if isinstance(target, Term):
-        if is_angle(target):
-            return "angle"
-        heads = {"AreaOf": "area", "PerimeterOf": "perimeter", "CircumferenceOf": "perimeter"}
-        return heads.get(target.head, "ratio" if target.head.endswith("Of") and target.head in (
-            "RatioOf", "SinOf", "CosOf", "TanOf", "ScaleFactorOf") else "length")  # fmt: skip
-    return "unknown"
+GOALS = {
+    "AreaOf": "area", "PerimeterOf": "perimeter", "CircumferenceOf": "perimeter", "RatioOf": "ratio",
+    "ScaleFactorOf": "ratio", "SinOf": "ratio", "CosOf": "ratio", "TanOf": "ratio",
+}  # fmt: skip
 
+
+def goal(target: Argument | None) -> str:
+    """What kind of quantity is asked."""
+    if not isinstance(target, Term):
+        return "letter"
+    return "angle" if is_angle(target) else GOALS.get(target.head, "length")

@@ -203,18 +203,44 @@ def _judge(
 def _determined(
     model: Model, functions: Sequence[Function], target: Measure, x: Floats, scale: float
 ) -> bool:
-    sizes = np.where(
-        np.arange(model.size) < model.shape_unknowns, scale, np.maximum(np.abs(x[:, 0]), 1)
-    )
-    weights = _weights(model, np.array([scale]))
-    rows = jacobian(functions, x)[0] * sizes * weights
-    gradient = jacobian([target.function], x)[0, 0] * sizes
+    rows, gradient = _scaled_slopes(model, functions, target, x, scale)
     if not (np.isfinite(rows).all() and np.isfinite(gradient).all()):
         return False
     _, singular, basis = np.linalg.svd(rows, full_matrices=False)
     basis = basis[singular > RANK * max(singular.max(initial=0.0), 1)]
     outside = gradient - basis.T @ (basis @ gradient)
     return bool(np.linalg.norm(outside) < ROW_SPACE * max(np.linalg.norm(gradient), 1e-12))
+
+
+def _scaled_slopes(
+    model: Model, functions: Sequence[Function], target: Measure, x: Floats, scale: float
+) -> tuple[Floats, Floats]:
+    """Jacobian [equations, unknowns] and gradient [unknowns] at x [unknowns, 1], of order one."""
+    sizes = np.where(
+        np.arange(model.size) < model.shape_unknowns, scale, np.maximum(np.abs(x[:, 0]), 1)
+    )
+    rows = jacobian(functions, x)[0] * sizes * _weights(model, np.array([scale]))
+    return rows, jacobian([target.function], x)[0, 0] * sizes
+
+
+def linearized(figure: Figure, outcome: Outcome, left_out: str) -> tuple[list[str], Floats, Floats]:
+    """The literal of each equation, their slopes and the target's, at a solution."""
+    model = Model(figure)
+    add_facts(model, figure.facts)
+    model.equations = [e for e in model.equations if e.source != left_out]
+    assert figure.target is not None
+    target = measure(model, figure.target)
+    x = np.zeros((model.size, 1))
+    for name, place in model.index.items():
+        x[place : place + 2, 0] = outcome.positions[name].real, outcome.positions[name].imag
+    x[list(model.radius_index.values()), 0] = outcome.radii
+    for letter, place in model.letter_index.items():
+        x[place, 0] = outcome.unknowns[letter]
+    points = np.array(list(outcome.positions.values()))
+    scale = max(float(np.ptp(points.real)), float(np.ptp(points.imag)), 1e-9)
+    functions = [equation.function for equation in model.equations]
+    rows, gradient = _scaled_slopes(model, functions, target, x, scale)
+    return [equation.source for equation in model.equations], rows, gradient
 
 
 def _fault(model: Model, x: Floats, scale: float, value: float) -> str:

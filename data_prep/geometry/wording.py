@@ -9,21 +9,22 @@ import re
 from collections.abc import Callable
 
 from data_prep.geometry.algebra import AlgebraError, parse_expression, text_of
-from data_prep.geometry.figure import COLOURS, angle_number
+from data_prep.geometry.figure import COLOURS, QUALITIES, angle_number
 from data_prep.geometry.literals import SHAPES, Argument, Term, is_point
 from data_prep.geometry.model import Unsupported
 
 Args = tuple[Argument, ...]
 DEGREE = "\N{DEGREE SIGN}"
-_LATEX = re.compile(r"sqrt\(([^()]*)\)")
 
 
 def expression_text(text: str) -> str:
     """An expression as plain text; raises Unsupported."""
     try:
-        return text_of(parse_expression(text))
+        plain = text_of(parse_expression(text))
     except AlgebraError as error:
         raise Unsupported(str(error)) from error
+    plain = re.sub(r"sqrt\((\w+)\)", "\N{SQUARE ROOT}\\1", plain)
+    return plain.replace("sqrt", "\N{SQUARE ROOT}").replace("pi", "\N{GREEK SMALL LETTER PI}")
 
 
 def name(argument: Argument) -> str:
@@ -153,11 +154,13 @@ NAMES: dict[str, Callable[[Args], str]] = {
 
 def sentence(fact: Term) -> str:
     """A fact as a sentence; raises Unsupported."""
-    if fact.head in SHAPES or fact.head in ("Regular", "Isosceles", "Right", "Equilateral"):
+    if fact.head in SHAPES or fact.head in QUALITIES:
         return _shape(fact)
     if fact.head not in SENTENCES:
         raise Unsupported(f"no wording for {fact.head}")
-    return SENTENCES[fact.head](fact.args)
+    text = SENTENCES[fact.head](fact.args)
+    # a letter of an expression stays small
+    return text[0].upper() + text[1:] if text[1:2].isalpha() else text
 
 
 def _shape(fact: Term) -> str:
@@ -172,8 +175,7 @@ def _equals(args: Args) -> str:
     one, two = (_with_unit(arg, unit) for arg in args)
     if is_angle(args[0]) and not one.startswith("angle"):
         one = f"the measure of {one}"
-    text = f"{one} = {two}."
-    return text[0].upper() + text[1:]
+    return f"{one} = {two}."
 
 
 def is_angle(argument: Argument) -> bool:
@@ -197,8 +199,7 @@ def _with_unit(argument: Argument, unit: str) -> str:
 
 def _relation(words: str) -> Callable[[Args], str]:
     def say(args: Args) -> str:
-        text = f"{name(args[0])} {words} {name(args[1])}."
-        return text[0].upper() + text[1:]
+        return f"{name(args[0])} {words} {name(args[1])}."
 
     return say
 
@@ -208,20 +209,12 @@ def _intersect(args: Args) -> str:
     return f"{' and '.join(name(line) for line in lines)} meet at {name(point)}."
 
 
-def _alike(word: str) -> Callable[[Args], str]:
-    def say(args: Args) -> str:
-        text = f"{name(args[0])} is {word} {name(args[1])}."
-        return text[0].upper() + text[1:]
-
-    return say
-
-
 SENTENCES: dict[str, Callable[[Args], str]] = {
     "Equals": _equals,
     "Parallel": _relation("is parallel to"),
     "Perpendicular": _relation("is perpendicular to"),
-    "Congruent": _alike("congruent to"),
-    "Similar": _alike("similar to"),
+    "Congruent": _relation("is congruent to"),
+    "Similar": _relation("is similar to"),
     "PointLiesOnLine": lambda args: f"{name(args[0])} lies on {name(args[1])}.",
     "PointLiesOnCircle": lambda args: f"{name(args[0])} lies on {name(args[1])}.",
     "IsMidpointOf": _relation("is the midpoint of"),
@@ -242,7 +235,7 @@ SENTENCES: dict[str, Callable[[Args], str]] = {
     "InscribedIn": _relation("is inscribed in"),
     "CircumscribedTo": _relation("is circumscribed about"),
     "IntersectAt": _intersect,
-    "RightAngle": lambda args: f"{name(args[0])[0].upper()}{name(args[0])[1:]} is a right angle.",
+    "RightAngle": lambda args: f"{name(args[0])} is a right angle.",
 }
 
 
