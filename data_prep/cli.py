@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from data_prep.geometry.commands import add_scenes, add_variants
 from data_prep.sources import SOURCES, BadRows
 from data_prep.writer import write_folder
 
@@ -47,6 +48,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="SOURCE", parser_class=_Parser)
     _add_synthetic(commands.add_parser("synthetic", help="generate geometry problems"))
     _add_tiny_policy(commands.add_parser("tiny-policy", help="build the embedded policy"))
+    add_scenes(commands.add_parser("geometry3k-scenes", help="solve and redraw annotations"))
+    add_variants(commands.add_parser("geometry3k-variants", help="new problems from solved ones"))
     for name, source in SOURCES.items():
         command = commands.add_parser(name, help=source.summary)
         command.set_defaults(run=_run_source, source=name)
@@ -201,6 +204,7 @@ def _report(folder: Path, manifest: Mapping[str, Any]) -> None:
 
 def _run_list(arguments: argparse.Namespace) -> None:
     print("synthetic   generated geometry problems with diagrams; needs nothing")
+    print("geometry3k-scenes, geometry3k-variants   solved and redrawn from annotation files")
     for name, source in SOURCES.items():
         print(f"{name:<11} {source.summary}")
         print(f"{'':<11} licence: {source.licence}; --from: {source.needs}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from data_prep.geometry.annotations import Annotation
-from data_prep.geometry.literals import SHAPES, Argument, Term, is_point, parse, walk, LiteralError
+from data_prep.geometry.literals import SHAPES, Argument, LiteralError, Term, is_point, parse, walk
 
 
 def rename(term: Term, names: Mapping[str, str]) -> Term:
@@ -47,7 +47,9 @@ def _readable(texts: Sequence[str]) -> list[Term]:
 
 
 def _names(terms: Sequence[Term]) -> set[str]:
-    return {str(arg) for term in terms for inner in walk(term) for arg in inner.args if is_point(arg)}
+    return {
+        str(arg) for term in terms for inner in walk(term) for arg in inner.args if is_point(arg)
+    }
 
 
 def _by_circle(name: str, terms: Sequence[Term], placed: set[str]) -> set[str]:

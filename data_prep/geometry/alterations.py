@@ -89,7 +89,9 @@ def _givens(figure: Figure) -> Iterator[_Given]:
             continue
 
 
-def _changed(answer: Answer, changes: Mapping[Term, Term], value: float | None) -> Alteration | None:
+def _changed(
+    answer: Answer, changes: Mapping[Term, Term], value: float | None
+) -> Alteration | None:
     if not changes or all(old == new for old, new in changes.items()):
         return None
     figure = answer.figure
@@ -141,7 +143,7 @@ def rescaled(answer: Answer, rng: random.Random) -> Alteration | None:
     values = _new_letters(givens, known, factor, rng)
     changes = {}
     for given in givens:
-        text = _rewritten(given, known, values, factor ** given.power)
+        text = _rewritten(given, known, values, factor**given.power)
         if text is None:
             return None
         changes[given.fact] = given.with_text(text)
@@ -187,7 +189,9 @@ def _rewritten(
         return None
     slopes, constant = linear
     measure = sum(slopes[name] * known[name] for name in names) + float(constant)
-    moved = measure * float(factor) - sum(float(slopes[name]) * float(values[name]) for name in names)
+    moved = measure * float(factor) - sum(
+        float(slopes[name]) * float(values[name]) for name in names
+    )
     near = Fraction(round(moved * FEW_DECIMALS), FEW_DECIMALS)
     if abs(float(near) - moved) > 1e-7 or abs(near) > LARGEST:
         return None

@@ -65,7 +65,9 @@ def read_annotations(path: Path) -> Iterator[Annotation]:
     if (path / DIAGRAMS).is_file():
         yield from _read_archive(path)
         return
-    folders = [file.parent for file in path.glob("**/logic_form.json") if file.parent.name.isdigit()]
+    folders = [
+        file.parent for file in path.glob("**/logic_form.json") if file.parent.name.isdigit()
+    ]
     if not folders:
         raise ValueError(f"{path}: neither {DIAGRAMS} nor numbered folders with logic_form.json")
     for folder in sorted(folders, key=lambda folder: int(folder.name)):
@@ -81,7 +83,9 @@ def _read_archive(path: Path) -> Iterator[Annotation]:
     for key in sorted(diagrams, key=_number):
         record = diagrams[key]
         if not isinstance(record, dict) or not isinstance(texts.get(key), dict):
-            raise ValueError(f"{path}: record {key!r} is not an object in both {DIAGRAMS} and {TEXTS}")
+            raise ValueError(
+                f"{path}: record {key!r} is not an object in both {DIAGRAMS} and {TEXTS}"
+            )
         forms = record.get("diagram_logic_forms")
         text = texts[key].get("text_logic_forms")
         yield _record(path / DIAGRAMS, key, record, forms, text, str(templates.get(key, "")))
@@ -124,7 +128,9 @@ def _record(
         positions=positions,
         unplaced=tuple(sorted(unplaced)),
         strokes=tuple(_stroke(line) for line in lines if len(_NAMES.findall(line)) == 2),
-        circles=tuple(c for c in _texts(where, "circle_instances", record.get("circle_instances")) if c),
+        circles=tuple(
+            c for c in _texts(where, "circle_instances", record.get("circle_instances")) if c
+        ),
         diagram=_texts(where, "diagram_logic_forms", diagram),
         text=_texts(where, "text_logic_forms", text),
         template=template,

@@ -2,6 +2,8 @@
 
 `stated`   every literal holds exactly and fixes the answer.
 `picture`  a fact that only the picture shows (a tangent, a point on a circle) was needed as well.
+`offscale` as stated, but the solution looks unlike the picture, as where a book draws a triangle of
+           sides 10, 10, 5 equilateral.
 `rounded`  the given numbers contradict each other slightly, as rounded numbers of a book do: one of
            them is left out. All ways to do so must agree within 2 %, and the simplest of their
            values counts, because a rounding error is never a whole number.
@@ -18,11 +20,13 @@ from data_prep.geometry.exact import exact_form
 from data_prep.geometry.figure import Figure, build_figure
 from data_prep.geometry.literals import Term
 from data_prep.geometry.picture import picture_facts
-from data_prep.geometry.solver import Outcome, givens_of, solve
+from data_prep.geometry.solver import FAR, Outcome, givens_of, solve
 
 SPREAD = 0.02
 CLASH = 0.03
 """A residual above this is no rounding: the givens contradict each other."""
+UNLIKE = 0.8
+"""A drift above this has nothing of the picture left."""
 FEW = 4
 """Starts for the attempts after the first."""
 
@@ -34,7 +38,7 @@ class Answer:
     figure: Figure
     outcome: Outcome
     trust: str = ""
-    """`stated`, `picture` or `rounded`; empty when there is no answer."""
+    """`stated`, `picture`, `offscale` or `rounded`; empty when there is no answer."""
     exact: sympy.Expr | None = None
     added: tuple[Term, ...] = ()
     """Facts of the picture that were needed."""
@@ -53,13 +57,15 @@ class Answer:
 
 
 def answer(annotation: Annotation) -> Answer:
-    """Solve a problem: as stated, else with facts of the picture, else without one given."""
+    """Solve a problem as stated; else with facts of the picture, or without one given."""
     figure = build_figure(annotation)
     outcome = solve(figure)
     if outcome.status == "solved":
         return _solved(figure, outcome, "stated")
     if outcome.status in ("undetermined", "degenerate", "starts disagree"):
         return _with_picture(figure, outcome)
+    if outcome.status == FAR and outcome.drift < UNLIKE:
+        return _solved(figure, outcome, "offscale")
     if outcome.status == "no solution" and outcome.residual < CLASH:
         return _without_one(figure, outcome)
     return Answer(figure=figure, outcome=outcome)

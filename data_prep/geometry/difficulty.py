@@ -23,9 +23,7 @@ def indispensable(answer: Answer) -> list[str]:
     sources, rows, gradient = linearized(answer.figure, answer.outcome, answer.left_out)
     names = np.array(sources)
     return [
-        source
-        for source in dict.fromkeys(sources)
-        if not _spanned(rows[names != source], gradient)
+        source for source in dict.fromkeys(sources) if not _spanned(rows[names != source], gradient)
     ]
 
 

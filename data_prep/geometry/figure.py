@@ -263,7 +263,8 @@ def _line_names(terms: Sequence[Term]) -> dict[str, tuple[str, str]]:
     found: dict[str, tuple[str, str]] = {}
     for this, other in _sides(terms):
         inner = unwrap_measure(this)
-        if isinstance(inner, Term) and inner.head == "Line" and other in wanted:
-            if len(inner.args) == 2 and all(map(is_point, inner.args)):
-                found.setdefault(str(other), (str(inner.args[0]), str(inner.args[1])))
+        if not isinstance(inner, Term) or inner.head != "Line" or other not in wanted:
+            continue
+        if len(inner.args) == 2 and all(map(is_point, inner.args)):
+            found.setdefault(str(other), (str(inner.args[0]), str(inner.args[1])))
     return found

@@ -23,7 +23,7 @@ from data_prep.geometry.difficulty import difficulty, indispensable
 from data_prep.geometry.problems import Unwritable, entry, goal, sheet
 from data_prep.writer import Entry, write_folder
 
-TRUST = ("stated", "picture", "rounded")
+TRUST = ("stated", "picture", "offscale", "rounded")
 REFERENCE = "test_values.json"
 """Per id, values that another solver found; more than one means that its runs disagree."""
 AGREES = 1e-3
@@ -52,9 +52,7 @@ def solve_one(annotation: Annotation, *, image_px: int, draw: bool) -> tuple[Rec
         "goal": goal(solved.figure.target),
         "value": record["value"],
     }
-    made = entry(
-        solved, drawn, f"geometry3k-redrawn-{annotation.id}", annotation.split, **metadata
-    )
+    made = entry(solved, drawn, f"geometry3k-redrawn-{annotation.id}", annotation.split, **metadata)
     return record, made
 
 
@@ -234,7 +232,8 @@ def _compare(records: Sequence[Record], reference: Mapping[str, Sequence[float]]
         single.setdefault(record["outcome"] if solved else "not solved", Counter())[verdict] += 1
         if verdict == "differs":
             disagreements.append(
-                {k: record[k] for k in ("id", "outcome", "value", "drift")} | {"reference": values[0]}
+                {k: record[k] for k in ("id", "outcome", "value", "drift")}
+                | {"reference": values[0]}
             )
     return {
         "one_value": {name: dict(counts) for name, counts in sorted(single.items())},

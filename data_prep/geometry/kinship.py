@@ -36,7 +36,8 @@ def family_of(figure: Figure) -> str:
 def numbers_of(figure: Figure) -> str:
     """The given numbers in order of size and what is asked; empty when they are too few to tell."""
     found = sorted(
-        (number for term in _terms(figure) for number in _numbers(term)), key=lambda n: (float(n), n)
+        (number for term in _terms(figure) for number in _numbers(term)),
+        key=lambda n: (float(n), n),
     )
     target = figure.target.head if isinstance(figure.target, Term) else "letter"
     return f"{target}:{' '.join(found)}" if len(found) >= FEWEST_NUMBERS else ""

@@ -73,15 +73,17 @@ def minimize(
     damping = np.full(x.shape[1], 1e-2)
     cost = _cost(functions, x, weights, pull)
     active = np.isfinite(cost) & (cost > DONE)
-    slopes = residuals = None
     for _ in range(steps):
         if not active.any():
             break
         here = np.flatnonzero(active)
-        if slopes is None:
-            slopes = jacobian(functions, x[:, here])[:, :, moving] * weights[:, here].T[:, :, None]
-            residuals = values(functions, x[:, here]) * weights[:, here]
-        part = None if pull is None else Pull(towards=pull.towards[:, here], weights=pull.weights[:, here])
+        slopes = jacobian(functions, x[:, here])[:, :, moving] * weights[:, here].T[:, :, None]
+        residuals = values(functions, x[:, here]) * weights[:, here]
+        part = (
+            None
+            if pull is None
+            else Pull(towards=pull.towards[:, here], weights=pull.weights[:, here])
+        )
         shift = _shift(slopes, residuals, x[:, here], part, moving, damping[here])
         trial = x[:, here].copy()
         trial[moving] -= shift.T
@@ -95,7 +97,6 @@ def minimize(
         damping[here[~better]] *= 4
         active[here[finished]] = False
         active &= damping < STUCK
-        slopes = None
     return x, cost
 
 

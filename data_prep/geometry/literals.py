@@ -14,9 +14,9 @@ from dataclasses import dataclass
 POINT = re.compile(r"[A-Z]'?|point_\d+")
 """Names of points; `point_7` are crossings that the book leaves without a letter."""
 SHAPES = frozenset(
-    "Triangle Quadrilateral Parallelogram Rectangle Rhombus Square Kite Trapezoid Polygon Pentagon "
-    "Hexagon Heptagon Octagon Shape".split()
-)
+    ("Triangle", "Quadrilateral", "Parallelogram", "Rectangle", "Rhombus", "Square", "Kite",
+     "Trapezoid", "Polygon", "Pentagon", "Hexagon", "Heptagon", "Octagon", "Shape")
+)  # fmt: skip
 _HEAD = re.compile(r"\s*([A-Za-z]+)\s*\(")
 _MISSPELT = {"Cirle": "Circle", "Sectoe": "Sector", "parallelogram": "Parallelogram"}
 _TAIL = re.compile(r"\)\s*(?:and\b|at\b|\. ).*$")

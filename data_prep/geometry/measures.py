@@ -24,7 +24,6 @@ from data_prep.geometry.resolve import (
     bases_of,
     corner_of,
     is_shape,
-    legs_of,
     line_of,
     polygon_of,
     ring_of,
@@ -96,9 +95,7 @@ def _length(model: Model, args: Args) -> Measure:
     if isinstance(arc, Term) and arc.head == "Arc" and isinstance(inner, Term):
         ring = arc_ring(model, arc.args)
         degrees, radius = measure(model, inner).function, model.radius(ring)
-        return Measure(
-            function=lambda x: degrees(x) * (math.pi / 180) * radius(x), kind="length"
-        )
+        return Measure(function=lambda x: degrees(x) * (math.pi / 180) * radius(x), kind="length")
     return measure(model, inner)
 
 
@@ -134,7 +131,7 @@ def _altitude(model: Model, args: Args) -> Measure:
 
 
 def _height_over(model: Model, points: tuple[str, ...], base: tuple[str, str]) -> Measure:
-    far = [point for point in points if point not in base][0]
+    far = next(point for point in points if point not in base)
     start = model.figure.at
     along, way = start[base[1]] - start[base[0]], start[far] - start[base[0]]
     sign = 1.0 if (along.conjugate() * way).imag >= 0 else -1.0
@@ -151,14 +148,6 @@ def _base(model: Model, args: Args) -> Measure:
 
 def _side(model: Model, args: Args) -> Measure:
     return _segment(model, sides_of(polygon(model, args[0]))[0])
-
-
-def _leg(model: Model, args: Args) -> Measure:
-    points = polygon_of(model.figure, args[0])
-    if len(points) == 3:
-        apex, first, _ = apex_of(model.figure, points)
-        return _segment(model, (apex, first))
-    return _segment(model, legs_of(model.figure, points)[0])
 
 
 def _hypotenuse(model: Model, args: Args) -> Measure:
@@ -269,9 +258,7 @@ def _sector(model: Model, args: Args) -> Measure:
     center = names[1] if names[1] in centers else centers[0]
     first, last = (name for name in names if name != center)
     angle, radius = model.angle(first, center, last), model.radius(rings[center])
-    return Measure(
-        function=lambda x: angle(x) * (math.pi / 360) * radius(x) ** 2, kind="area"
-    )
+    return Measure(function=lambda x: angle(x) * (math.pi / 360) * radius(x) ** 2, kind="area")
 
 
 # -- arithmetic ---------------------------------------------------------------------------------
@@ -285,7 +272,7 @@ def _ratio(model: Model, args: Args) -> Measure:
 
 
 def _scale_factor(model: Model, args: Args) -> Measure:
-    while isinstance(args[0], Term) and len(args) == 2 and not is_shape(args[0]):
+    if not all(map(is_shape, args)):
         raise Unsupported("a scale factor of shapes without vertices")
     return _ratio(model, (Term("PerimeterOf", (args[0],)), Term("PerimeterOf", (args[1],))))
 
@@ -300,7 +287,10 @@ def _sum(factor: float) -> Callable[[Model, Args], Measure]:
         first = args[0]
         like = first.head if isinstance(first, Term) and first.head == "CircumferenceOf" else ""
         parts = [
-            measure(model, Term(like, (a,)) if like and isinstance(a, Term) and a.head == "Circle" else a)
+            measure(
+                model,
+                Term(like, (a,)) if like and isinstance(a, Term) and a.head == "Circle" else a,
+            )
             for a in args
         ]
         functions = [part.function for part in parts]
@@ -340,7 +330,6 @@ MEASURES: dict[str, Callable[[Model, Args], Measure]] = {
     "HeightOf": _altitude,
     "BaseOf": _base,
     "SideOf": _side,
-    "LegOf": _leg,
     "HypotenuseOf": _hypotenuse,
     "MedianOf": _median,
     "Angle": _angle,

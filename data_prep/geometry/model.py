@@ -195,7 +195,11 @@ class Model:
         """Area of a polygon, positive as the picture runs round it."""
         places = [self.index[point] for point in polygon]
         at = self.figure.at
-        sign = 1.0 if shoelace([at[p].real for p in polygon], [at[p].imag for p in polygon]) >= 0 else -1.0
+        sign = (
+            1.0
+            if shoelace([at[p].real for p in polygon], [at[p].imag for p in polygon]) >= 0
+            else -1.0
+        )
         if not set(polygon) <= self.figure.placed:
             sign = 0.0
 

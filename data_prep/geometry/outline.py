@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import cmath
 from collections import defaultdict
+from itertools import pairwise
 
 from data_prep.geometry.figure import Figure
 from data_prep.geometry.model import Unsupported
@@ -62,8 +63,10 @@ def _graph(figure: Figure) -> dict[str, set[str]]:
             for point in figure.placed
             if abs(((at[point] - at[first]) / way).imag) * abs(way) < NEAR
         }
-        line = sorted((p for p, t in along.items() if -1e-9 <= t <= 1 + 1e-9), key=along.__getitem__)
-        for one, two in zip(line, line[1:], strict=False):
+        line = sorted(
+            (p for p, t in along.items() if -1e-9 <= t <= 1 + 1e-9), key=along.__getitem__
+        )
+        for one, two in pairwise(line):
             neighbours[one].add(two)
             neighbours[two].add(one)
     while loose := [point for point, others in neighbours.items() if len(others) < 2]:

@@ -86,9 +86,7 @@ def _tangents(figure: Figure, on_circles: Sequence[Term]) -> Iterator[Term]:
                         )
 
 
-def _touch(
-    figure: Figure, ring: Ring, stroke: tuple[str, str], touching: set[str]
-) -> str | None:
+def _touch(figure: Figure, ring: Ring, stroke: tuple[str, str], touching: set[str]) -> str | None:
     """The end at which a stroke touches the circle at a right angle and stays outside."""
     for touch, far in (stroke, stroke[::-1]):
         way = figure.at[far] - figure.at[touch]
@@ -139,7 +137,7 @@ def _centres_of_regular(figure: Figure) -> Iterator[Term]:
 
 
 def _named_parallels(figure: Figure) -> Iterator[Term]:
-    """`Parallel(Line(a), Line(b))` of lines that nothing ties to points: those that look parallel."""
+    """For `Parallel(Line(a), Line(b))` of lines without points: those that look parallel."""
     nameless = any(
         fact.head == "Parallel"
         and any(isinstance(a, Term) and len(a.args) == 1 and a.args[0] not in figure.line_names
@@ -152,7 +150,9 @@ def _named_parallels(figure: Figure) -> Iterator[Term]:
 
 def _parallels(figure: Figure) -> Iterator[Term]:
     """Strokes that look parallel; of strokes on one line the longest stands for all."""
-    strokes = [s for s in figure.strokes if set(s) <= figure.placed and length(figure, s) > 3 * SHORTEST]
+    strokes = [
+        s for s in figure.strokes if set(s) <= figure.placed and length(figure, s) > 3 * SHORTEST
+    ]
     longest: list[tuple[str, str]] = []
     for stroke in sorted(strokes, key=lambda s: -length(figure, s)):
         if not any(_same_line(figure, stroke, other) for other in longest):
@@ -171,9 +171,11 @@ def _same_line(figure: Figure, one: tuple[str, str], two: tuple[str, str]) -> bo
 
 def _right_angles(figure: Figure) -> Iterator[Term]:
     """Strokes that meet in a point and look perpendicular."""
-    strokes = [s for s in figure.strokes if set(s) <= figure.placed and length(figure, s) > SHORTEST]
+    strokes = [
+        s for s in figure.strokes if set(s) <= figure.placed and length(figure, s) > SHORTEST
+    ]
     for number, one in enumerate(strokes):
         for two in strokes[:number]:
-            if len({*one, *two}) == 3:
-                if 1 - slant(figure, one, two) < 1 - math.cos(math.radians(LEVEL_DEG)):
-                    yield Term("Perpendicular", (Term("Line", one), Term("Line", two)))
+            square = slant(figure, one, two) > math.cos(math.radians(LEVEL_DEG))
+            if square and len({*one, *two}) == 3:
+                yield Term("Perpendicular", (Term("Line", one), Term("Line", two)))

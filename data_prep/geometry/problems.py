@@ -116,8 +116,9 @@ def entry(
 
 
 GOALS = {
-    "AreaOf": "area", "PerimeterOf": "perimeter", "CircumferenceOf": "perimeter", "RatioOf": "ratio",
-    "ScaleFactorOf": "ratio", "SinOf": "ratio", "CosOf": "ratio", "TanOf": "ratio",
+    "AreaOf": "area", "PerimeterOf": "perimeter", "CircumferenceOf": "perimeter",
+    "RatioOf": "ratio", "ScaleFactorOf": "ratio", "SinOf": "ratio", "CosOf": "ratio",
+    "TanOf": "ratio",
 }  # fmt: skip
 
 

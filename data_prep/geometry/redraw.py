@@ -76,10 +76,16 @@ def redraw(
     `facts` are those of the diagram that are to be shown; those of the text are always said.
     """
     lines = drawn_lines(figure, at)
-    rings = [r for r in zip(figure.rings, radii, strict=True) if r[0].center in at and _is_used(r[0].points, figure)]
+    rings = [
+        r
+        for r in zip(figure.rings, radii, strict=True)
+        if r[0].center in at and _is_used(r[0].points, figure)
+    ]
     visible = {p for line in lines for p in (*line, *inside(line, at, at))}
     visible |= {p for ring, _ in rings for p in ring.points if p in at}
-    sheet = _Sheet(figure=figure, at=at, lines=lines, visible=visible, values_in_words=values_in_words)
+    sheet = _Sheet(
+        figure=figure, at=at, lines=lines, visible=visible, values_in_words=values_in_words
+    )
     for fact in facts:
         if not _draw(sheet, fact):
             sheet.said.append(fact)
@@ -273,10 +279,8 @@ def _right_angle(sheet: _Sheet, fact: Term) -> bool:
         return False
     vertex = common[0]
     first, last = (max(line, key=lambda p: abs(at[p] - at[vertex])) for line in (one, two))
-    key = ("right", vertex, first, last)
     if any(abs(m.vertex - at[vertex]) < 1e-9 and m.right for m in sheet.angles):
         return True
-    sheet.used.add(key)
     sheet.angles.append(AngleMark(vertex=at[vertex], start=at[first], end=at[last], right=True))
     return True
 
@@ -288,11 +292,16 @@ def _meets(sheet: _Sheet, point: str, line: Line) -> bool:
 def _arc(sheet: _Sheet, label: str, arc: Term) -> bool:
     """Degrees outside the circle at the middle of an arc that no other point divides."""
     names, at = tuple(map(str, arc.args)), sheet.at
-    rings = [r for r in sheet.figure.rings if {names[0], names[-1]} <= set(r.points) and r.center in at]
+    rings = [
+        r for r in sheet.figure.rings if {names[0], names[-1]} <= set(r.points) and r.center in at
+    ]
     if len(names) != 2 or not rings or not set(names) <= set(at) or names[0] == names[1]:
         return False
     center = at[rings[0].center]
-    start, sweep = at[names[0]] - center, cmath.phase((at[names[1]] - center) / (at[names[0]] - center))
+    start, sweep = (
+        at[names[0]] - center,
+        cmath.phase((at[names[1]] - center) / (at[names[0]] - center)),
+    )
     for point in rings[0].points:
         if point in at and point not in names:
             turn = cmath.phase((at[point] - center) / start) * math.copysign(1, sweep)
@@ -339,5 +348,3 @@ def _mark_groups(sheet: _Sheet) -> None:
             if ((end - start) * first.conjugate()).real < 0:
                 start, end = end, start
             sheet.marks.append(Segment(start=start, end=end, chevrons=number, mark_at=0.4))
-
-

@@ -26,6 +26,7 @@ STRAIGHT_DEG = 172
 
 def line_of(figure: Figure, argument: Argument) -> Line:
     """Two points of a line: `Line(A, B)`, `Line(AB)`, `AB`, or a named `Line(m)`."""
+    names: tuple[str, ...]
     if isinstance(argument, str):
         names = (argument,)
     elif argument.head in ("LengthOf", "MeasureOf"):

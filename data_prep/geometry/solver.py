@@ -5,8 +5,8 @@ scale (the numbers are not pixels) and the letters, then everything under a pull
 fades, so that free directions stay where they are drawn. A solution counts only if
 
 - every equation holds to 1e-8 of the figure's size,
-- the gradient of the asked quantity lies in the row space of the Jacobian: what is left free (place,
-  turn, parts that nothing fixes) does not change the answer,
+- the gradient of the asked quantity lies in the row space of the Jacobian: what is left free
+  (place, turn, parts that nothing fixes) does not change the answer,
 - it is no degenerate figure: no two points coincide, radii and lengths are positive, points stay
   between the ends of their segments as in the picture,
 - at least two starts agree on it, and it does not stray far from the picture.
@@ -23,20 +23,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_prep.geometry.algebra import AlgebraError, letters, parse_expression
-from data_prep.geometry.constraints import add_facts
+from data_prep.geometry.constraints import MALFORMED, add_facts
 from data_prep.geometry.figure import Figure
 from data_prep.geometry.least_squares import Floats, Pull, jacobian, minimize, values
-from data_prep.geometry.literals import Term, is_point
+from data_prep.geometry.literals import Term
 from data_prep.geometry.measures import Measure, measure
-from data_prep.geometry.model import Function, Model, Unsupported
+from data_prep.geometry.model import Function, Model
+from data_prep.geometry.soundness import drift, fault
 
 ZERO = 1e-8
 RANK = 1e-7
 ROW_SPACE = 1e-5
 MAX_DRIFT = 0.5
+FAR = "far from the picture"
 SAME = 1e-6
-CLOSE = 0.03
-"""Points that are drawn nearer than this, in parts of the picture, may be one."""
 STARTS = 6
 SHAKES = (0.0, 0.02, 0.0, 0.1, 0.0, 0.2)
 RANKS = (0, 0, 1, 1, 2, 0)
@@ -77,7 +77,9 @@ class Outcome:
     """The largest scaled residual of the best start."""
 
 
-def solve(figure: Figure, *, starts: int = STARTS, without: frozenset[str] = frozenset()) -> Outcome:
+def solve(
+    figure: Figure, *, starts: int = STARTS, without: frozenset[str] = frozenset()
+) -> Outcome:
     """Solve a figure; `without` are sources of equations to leave out."""
     if figure.target is None:
         return Outcome(status="no question")
@@ -88,7 +90,7 @@ def solve(figure: Figure, *, starts: int = STARTS, without: frozenset[str] = fro
     known = set(model.letter_index)
     try:
         target = measure(model, figure.target)
-    except Unsupported as error:
+    except MALFORMED as error:
         return Outcome(status="unsupported question", detail=str(error), skipped=skipped)
     loose = _letters(figure.target) - known
     if loose:
@@ -171,7 +173,7 @@ def _has_place(model: Model) -> NDArray[np.bool_]:
 
 def _weights(model: Model, scales: Floats) -> Floats:
     """[equations, columns] what makes residuals parts of the figure's size."""
-    rules = {
+    rules: dict[str, Floats] = {
         "length": 1 / scales,
         "area": 1 / scales**2,
         "angle": np.full(len(scales), 1 / 60),
@@ -194,9 +196,9 @@ def _judge(
         x=x,
         scale=scale,
         value=value,
-        drift=_drift(model, x),
+        drift=drift(model, x),
         determined=_determined(model, functions, target, column, scale),
-        fault=_fault(model, x, scale, value),
+        fault=fault(model, x, scale, value),
     )
 
 
@@ -243,76 +245,6 @@ def linearized(figure: Figure, outcome: Outcome, left_out: str) -> tuple[list[st
     return [equation.source for equation in model.equations], rows, gradient
 
 
-def _fault(model: Model, x: Floats, scale: float, value: float) -> str:
-    if not np.isfinite(value) or value <= 1e-9:
-        return "the answer is not positive"
-    if any(x[place] <= 1e-9 for place in model.radius_index.values()):
-        return "a radius is not positive"
-    points = np.array(
-        [complex(x[i], x[i + 1]) for p, i in model.index.items() if p in model.figure.placed]
-    )
-    drawn = np.array([model.figure.at[p] for p in model.index if p in model.figure.placed])
-    if _coincide(drawn, points / scale):
-        return "two points coincide"
-    if _order_broken(model, x, scale):
-        return "the order of points on a line is broken"
-    return "a triangle is flat" if _collapsed(drawn, points) else ""
-
-
-def _coincide(drawn: NDArray[np.complex128], points: NDArray[np.complex128]) -> bool:
-    """Whether two points that are apart in the picture have become one."""
-    shown = np.abs(drawn[:, None] - drawn[None])
-    return bool(((shown > CLOSE) & (np.abs(points[:, None] - points[None]) < 1e-4)).any())
-
-
-def _collapsed(drawn: NDArray[np.complex128], points: NDArray[np.complex128]) -> bool:
-    """Whether three points that are clearly no line in the picture have become one."""
-    shown, found = _flatness(drawn), _flatness(points)
-    return bool(((shown > 0.1) & (found < 1e-3)).any())
-
-
-def _flatness(points: NDArray[np.complex128]) -> Floats:
-    """[points, points, points] doubled area over the square of the longest side, 0 when flat."""
-    way = points[None, :] - points[:, None]
-    area = np.abs((way[:, :, None].conjugate() * way[:, None, :]).imag)
-    size = np.abs(way) ** 2
-    longest = np.maximum(np.maximum(size[:, :, None], size[:, None, :]), size[None, :, :])
-    return np.asarray(area / np.maximum(longest, 1e-30))
-
-
-def _order_broken(model: Model, x: Floats, scale: float) -> bool:
-    at = model.figure.at
-    for fact in model.figure.facts:
-        if fact.head != "PointLiesOnLine" or not isinstance(fact.args[1], Term):
-            continue
-        names = (str(fact.args[0]), *map(str, fact.args[1].args))
-        if len(names) != 3 or not set(names) <= model.figure.placed or not all(map(is_point, names)):
-            continue
-        here, first, last = (at[name] for name in names)
-        between = ((here - first) * (last - here).conjugate()).real > 0
-        p, a, b = (complex(*x[model.index[n] : model.index[n] + 2]) for n in names)
-        if between and ((p - a) * (b - p).conjugate()).real < -1e-6 * scale * abs(b - a):
-            return True
-    return False
-
-
-def _drift(model: Model, x: Floats) -> float:
-    """Distance from the picture after the best similarity, as a part of the size.
-
-    Parts that no stroke joins (two similar triangles) are compared one by one, and a mirror image
-    counts as the figure itself; the worst part counts.
-    """
-    worst = 0.0
-    for names in model.figure.parts:
-        drawn = np.array([model.figure.at[p] for p in names])
-        found = np.array([complex(*x[model.index[p] : model.index[p] + 2]) for p in names])
-        drawn, found = drawn - drawn.mean(), found - found.mean()
-        overlap = max(abs(np.vdot(drawn, found)), abs(np.vdot(drawn, found.conj()))) ** 2
-        size = np.vdot(drawn, drawn).real * np.vdot(found, found).real + 1e-30
-        worst = max(worst, float(np.sqrt(max(0.0, 1 - min(1.0, overlap / size)))))
-    return worst
-
-
 def _choose(
     model: Model,
     target: Measure,
@@ -322,17 +254,21 @@ def _choose(
 ) -> Outcome:
     sound = [end for end in ends if not end.fault]
     if not sound:
-        return Outcome(status="degenerate", detail=ends[0].fault, skipped=skipped, residual=residual)
+        return Outcome(
+            status="degenerate", detail=ends[0].fault, skipped=skipped, residual=residual
+        )
     fixed = [end for end in sound if end.determined]
     if not fixed:
         return Outcome(status="undetermined", skipped=skipped, residual=residual)
     best = min(fixed, key=lambda end: end.drift)
-    agreeing = [end for end in fixed if abs(end.value - best.value) < SAME * max(1, abs(best.value))]
+    agreeing = [
+        end for end in fixed if abs(end.value - best.value) < SAME * max(1, abs(best.value))
+    ]
     status, detail = "solved", ""
-    if best.drift > MAX_DRIFT:
-        status, detail = "far from the picture", f"drift {best.drift:.2f}"
-    elif len(agreeing) < 2:
+    if len(agreeing) < 2:
         status, detail = "starts disagree", f"{len(agreeing)} of {len(sound)} starts"
+    elif best.drift > MAX_DRIFT:
+        status, detail = FAR, f"drift {best.drift:.2f}"
     return Outcome(
         status=status,
         detail=detail,

@@ -62,11 +62,11 @@ def _spoken(figure: Figure) -> Iterator[Line]:
 
 
 def _stated_lines(figure: Figure) -> Iterator[Line]:
-    """Lines that points are said to lie on, and sides of named shapes that are drawn at all."""
+    """Lines that facts of the diagram name, and sides of named shapes that are drawn at all."""
     for fact in figure.drawn:
-        if fact.head == "PointLiesOnLine" and len(fact.args) == 2 and isinstance(fact.args[1], Term):
-            names = [str(arg) for arg in fact.args[1].args if is_point(arg)]
-            if len(names) == 2:
+        for term in walk(fact):
+            names = [str(arg) for arg in term.args if is_point(arg)]
+            if term.head == "Line" and len(names) == 2 and names[0] != names[1]:
                 yield names[0], names[1]
     joined = {frozenset(stroke) for stroke in figure.strokes}
     for polygon in figure.polygons:

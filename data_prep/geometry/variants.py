@@ -7,9 +7,9 @@ Three ways, drawn at random:
   are adjusted so that the figure stays as it is (`2x+5` with x = 6 becomes `2x+1` with x = 8);
 - `asked`: another length, angle, perimeter, area or letter of the same figure is asked.
 
-A variant starts from the solved figure, is solved again with all the checks of `solver`, and is kept
-only if its answer is as simple as the original's. Bases are training problems that are solved as
-stated and are no kin (`kinship`) to a validation or test problem. All variants of a family go to
+A variant starts from the solved figure, is solved again with all the checks of `solver`, and is
+kept only if its answer is as simple as the original's. Bases are training problems that are solved
+as stated and are no kin (`kinship`) to a validation or test problem. All variants of a family go to
 one split, by a hash of the family.
 """
 
