@@ -22,7 +22,7 @@ def add_scenes(command: argparse.ArgumentParser) -> None:
     add("--report", type=Path, metavar="FILE", help="what came out for each problem, as JSON")
     add("--split", choices=("train", "val", "test"), help="one split only")
     add("--trust", default="stated,picture", metavar="A,B",
-        help="answers to write: stated, picture, offscale, rounded (default: stated,picture)")  # fmt: skip
+        help="stated, picture, offscale, rounded (default: stated,picture)")  # fmt: skip
     add("--limit", type=_positive, help="only the first problems")
     add("--image-px", type=_positive, default=448, help="side of the square pictures")
     add("--workers", type=_positive, default=1, help="processes (default: 1)")

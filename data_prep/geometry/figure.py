@@ -133,9 +133,14 @@ def _terms(texts: Sequence[str]) -> tuple[list[Term], list[str]]:
     terms, unread = [], []
     for text in texts:
         try:
-            terms.append(parse(text))
+            term = parse(text)
         except LiteralError:
             unread.append(text)
+            continue
+        if term.head.startswith("PointLiesOn") and len(term.args) != 2:
+            unread.append(text)
+        else:
+            terms.append(term)
     return list(dict.fromkeys(terms)), unread
 
 

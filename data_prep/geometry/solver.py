@@ -209,7 +209,8 @@ def _determined(
     if not (np.isfinite(rows).all() and np.isfinite(gradient).all()):
         return False
     _, singular, basis = np.linalg.svd(rows, full_matrices=False)
-    basis = basis[singular > RANK * max(singular.max(initial=0.0), 1)]
+    largest = float(singular.max(initial=1.0))
+    basis = basis[singular > RANK * largest]
     outside = gradient - basis.T @ (basis @ gradient)
     return bool(np.linalg.norm(outside) < ROW_SPACE * max(np.linalg.norm(gradient), 1e-12))
 
