@@ -212,7 +212,7 @@ def _determined(
     largest = float(singular.max(initial=1.0))
     basis = basis[singular > RANK * largest]
     outside = gradient - basis.T @ (basis @ gradient)
-    return bool(np.linalg.norm(outside) < ROW_SPACE * max(np.linalg.norm(gradient), 1e-12))
+    return bool(np.linalg.norm(outside) < ROW_SPACE * max(float(np.linalg.norm(gradient)), 1e-12))
 
 
 def _scaled_slopes(
