@@ -12,9 +12,10 @@ from collections.abc import Sequence
 
 from data_prep.commands import audit, combine, convert, difficulty, generate
 from data_prep.commands.options import Parser
+from data_prep.geometry import commands as scenes
 
 PROG = "adora prep"
-GROUPS = (generate, convert, audit, combine, difficulty)
+GROUPS = (generate, convert, scenes, audit, combine, difficulty)
 """Modules with an `add_to(commands)`; a command's `run` returns an exit code or None for 0."""
 
 

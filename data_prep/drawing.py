@@ -65,15 +65,24 @@ def draw(scene: Scene, *, image_px: int, rng: random.Random) -> Image.Image:
     return render(layout(scene, image_px=image_px, rng=rng))
 
 
-def layout(scene: Scene, *, image_px: int, rng: random.Random, label_grid_px: int = 0) -> Layout:
+def layout(
+    scene: Scene,
+    *,
+    image_px: int,
+    rng: random.Random,
+    label_grid_px: int = 0,
+    font_px: int = 0,
+    poses: int = POSES,
+) -> Layout:
     """The first of some random poses in which every label finds a clean place.
 
-    `label_grid_px` puts labels on a grid, in one size of letters (see `placement.place`).
+    `label_grid_px` puts labels on a grid, in one size of letters (see `placement.place`); `font_px`
+    sets the size of letters.
     """
     problem = LabelOverlap("no pose was tried")
-    for _ in range(POSES):
+    for _ in range(poses):
         try:
-            return _pose(scene, image_px, rng, label_grid_px)
+            return _pose(scene, image_px, rng, label_grid_px, font_px)
         except LabelOverlap as overlap:
             problem = overlap
     raise problem
@@ -109,8 +118,10 @@ def _coverage(plan: Layout, color: Color) -> Image.Image:
 # -- pose ---------------------------------------------------------------------------------------
 
 
-def _pose(scene: Scene, image_px: int, rng: random.Random, label_grid_px: int) -> Layout:
-    style = choose_style(image_px, rng, one_size=label_grid_px > 0)
+def _pose(
+    scene: Scene, image_px: int, rng: random.Random, label_grid_px: int, font_px: int
+) -> Layout:
+    style = choose_style(image_px, rng, one_size=label_grid_px > 0, font_px=font_px)
     view = fit(scene, image_px, style, rng)
     strokes = [*_outlines(scene, view, style), *_marks(scene, view, style, image_px)]
     wishes = label_wishes(scene, view, style, image_px)

@@ -39,8 +39,13 @@ class Style:
     font_px: int
 
 
-def choose_style(image_px: int, rng: random.Random, *, one_size: bool = False) -> Style:
-    """A random style that stays legible at this size; `one_size` always takes the same letters."""
+def choose_style(
+    image_px: int, rng: random.Random, *, one_size: bool = False, font_px: int = 0
+) -> Style:
+    """A random style that stays legible at this size; `one_size` always takes the same letters.
+
+    `font_px` sets the size of letters, for figures with many labels.
+    """
     line = rng.choice(LINE_COLORS)
     size = rng.uniform(0.057, 0.066)
     return Style(
@@ -49,7 +54,7 @@ def choose_style(image_px: int, rng: random.Random, *, one_size: bool = False) -
         text=BLACK if rng.random() < 0.8 else line,
         paper=rng.choice(PAPERS),
         width_px=rng.uniform(0.0075, 0.014) * image_px + 0.2,
-        font_px=max(12, round(image_px * (0.057 if one_size else size) + 4)),
+        font_px=font_px or max(12, round(image_px * (0.057 if one_size else size) + 4)),
     )
 
 

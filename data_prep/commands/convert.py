@@ -112,6 +112,7 @@ def _recorded(
 def _run_list(arguments: argparse.Namespace) -> None:
     found = find_local(arguments.folders)
     print("synthetic: generated geometry problems with diagrams; needs nothing")
+    print("geometry3k-scenes, geometry3k-variants: solved and redrawn from annotation files")
     for name, source in SOURCES.items():
         print(f"{name}: {source.summary}")
         print(f"    licence: {source.licence}")

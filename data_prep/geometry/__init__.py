@@ -1,0 +1,1 @@
+"""Geometry problems from annotations: parse, solve, redraw, vary."""
