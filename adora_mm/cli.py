@@ -9,10 +9,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from adora_mm.config import GenerateConfig, RunConfig, load_config
+from adora_mm.faults import RunFault
+from adora_mm.signals import Stopped
 
 USAGE = """adora COMMAND ...
 
-  train RECIPE [key=value ...] [--resume]   train a policy; recipes by name or path
+  train RECIPE [key=value ...] [--resume]   train a policy; recipes by name or path (resume=auto
+                                            is the same as --resume)
   plan RECIPE [key=value ...]               what that would do, without doing it
   eval ...                                  measure a model on a data folder
   prep ...                                  make and convert data
@@ -22,7 +25,11 @@ USAGE = """adora COMMAND ...
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit code: 0, or 2 for a mistake that one line explains."""
+    """Run a command; returns the exit code.
+
+    0; 2 for a mistake that one line explains; 1 for a fault while running (`RunFault`); 128 and the
+    signal's number for a run that was asked to stop.
+    """
     words = list(sys.argv[1:] if argv is None else argv)
     # Launchers put --local_rank in front of the user's own words.
     words = [word for word in words if not word.startswith("--local_rank")]
@@ -38,6 +45,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         if _told_by_first_rank(error):
             return 2
         return _fail(" ".join(str(error).split()) or type(error).__name__)
+    except RunFault as fault:
+        return _fail(" ".join(str(fault).split()), code=1)
+    except Stopped as stopped:
+        print(f"adora: {stopped}", file=sys.stderr)
+        return stopped.exit_code
     except KeyboardInterrupt:
         return _fail("interrupted", code=130)
 
@@ -74,7 +86,13 @@ def _recipe_arguments(command: str, words: list[str], *, resume: bool) -> argpar
     parser.add_argument("overrides", nargs="*", metavar="key=value")
     if resume:
         parser.add_argument("--resume", action="store_true", help="go on with an interrupted run")
-    return parser.parse_intermixed_args(words)
+    arguments = parser.parse_intermixed_args(words)
+    for word in [word for word in arguments.overrides if resume and word.startswith("resume=")]:
+        if word not in ("resume=auto", "resume=never"):
+            raise ValueError(f"{word}: say resume=auto (go on if there is something) or resume=never")
+        arguments.resume = word == "resume=auto"
+        arguments.overrides.remove(word)
+    return arguments
 
 
 def _make_data(config: RunConfig) -> None:

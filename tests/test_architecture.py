@@ -26,12 +26,14 @@ FILES = sorted(path for name in PACKAGES for path in (ROOT / name).rglob("*.py")
 RECIPES = sorted((ROOT / "configs").glob("*.yaml"))
 
 LAYERS: tuple[frozenset[str], ...] = (
-    frozenset({"__init__", "types", "config", "files"}),
+    frozenset({"__init__", "types", "config", "files", "signals"}),
+    frozenset({"faults"}),
     frozenset({"verify", "prompts"}),
     frozenset({"data", "rewards"}),
     frozenset({"advantages", "losses", "logprobs", "processor"}),
     frozenset({"models"}),
-    frozenset({"batching", "distributed", "rollout"}),
+    frozenset({"batching", "distributed", "rollout", "hub", "gradients"}),
+    frozenset({"microbatch_memory", "peers"}),
     frozenset({"engine", "metrics", "plan", "samples", "optimizer_state"}),
     frozenset({"checkpoint", "collect", "training_data"}),
     frozenset({"validation", "step", "run_folder"}),

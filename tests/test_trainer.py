@@ -330,16 +330,19 @@ def test_a_disk_that_fills_up_leaves_no_checkpoint(
     assert json.loads((root / "runs/full/run.json").read_text())["status"] == "stopped"
 
 
-def test_a_loss_that_is_not_a_number_stops_the_run(
+def test_an_absurd_learning_rate_stops_the_run_and_saves_nothing(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """An absurd learning rate; the last checkpoint before the accident stays."""
-    line = refused(
-        capsys, "train", str(root / "recipe.yaml"), "name=nan", "train.learning_rate=1e20",
-        "data.val=null",
-    )  # fmt: skip
-    assert "is nan" in line
-    assert "optimizer step" in line
+    """The second optimizer step is skipped and its batch kept; the next rollouts see NaN logits."""
+    capsys.readouterr()
+    words = ["name=nan", "train.learning_rate=1e20", "data.val=null"]
+    assert main(["train", str(root / "recipe.yaml"), *words]) == 1
+    told = capsys.readouterr()
+    assert "logits are not finite" in told.err.strip().splitlines()[-1]
+    assert "step 1 is not saved" in told.out
+    dumped = json.loads((root / "runs/nan/faults/step-000001-update-2-rank-0.json").read_text())
+    assert len(dumped["groups"]) == 2
+    assert dumped["groups"][0]["responses"][0]["token_ids"]
     assert not list((root / "runs/nan").glob("checkpoints/step-*/COMPLETE"))
 
 
