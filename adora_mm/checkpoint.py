@@ -82,8 +82,8 @@ def save_policy(folder: Path, engine: Engine, processor: Processor) -> None:
     for name, weight in engine.named_weights():
         if not torch.isfinite(weight).all():
             raise NonFiniteError(
-                f"{folder.parent.name}: not saved, the weight {name} is not finite; start a new run "
-                "with a lower train.learning_rate from policy.path=.../policy of an earlier one"
+                f"{folder.parent.name}: not saved, the weight {name} is not finite; start a new "
+                "run with a lower train.learning_rate from policy.path=.../policy of an earlier one"
             )
         if distributed.is_first():
             weights[name] = weight.cpu().clone()

@@ -89,7 +89,7 @@ def _recipe_arguments(command: str, words: list[str], *, resume: bool) -> argpar
     arguments = parser.parse_intermixed_args(words)
     for word in [word for word in arguments.overrides if resume and word.startswith("resume=")]:
         if word not in ("resume=auto", "resume=never"):
-            raise ValueError(f"{word}: say resume=auto (go on if there is something) or resume=never")
+            raise ValueError(f"{word}: say resume=auto (go on if it can) or resume=never")
         arguments.resume = word == "resume=auto"
         arguments.overrides.remove(word)
     return arguments

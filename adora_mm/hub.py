@@ -22,7 +22,7 @@ def check_model(path: str | Path, key: str = "policy.path") -> None:
     folder = Path(path).expanduser()
     if folder.is_dir():
         if not (folder / "config.json").is_file():
-            raise ValueError(f"{key}={path}: the folder has no config.json; give an HF model folder")
+            raise ValueError(f"{key}={path}: no config.json in it; give an HF model folder")
         return
     if folder.is_absolute() or str(path).startswith((".", "~")) or str(path).count("/") != 1:
         raise ValueError(f"{key}={path}: no such folder, and not a name on the hub (owner/model)")

@@ -68,7 +68,7 @@ def train(config: RunConfig, *, resume: bool, make_data: Callable[[], None]) -> 
     anything the user can mend, before the run folder is touched where possible.
     """
     _quiet_libraries()
-    rank, world_size, device = distributed.start(config.engine.threads)
+    rank, _, device = distributed.start(config.engine.threads)
     first = rank == 0
     folder = RunFolder(Path(config.run_dir) / config.name)
     _on_first(lambda: folder.check_free(resume=resume))

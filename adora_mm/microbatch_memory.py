@@ -64,8 +64,8 @@ class MicrobatchMemory:
         if self.max_rows is not None or world_size > 1 or rows == 1:
             after = "" if self.max_rows is None else " after halving"
             raise MemoryFault(
-                f"rank {rank}: out of memory{after} in a micro-batch of {rows} rollouts ({reason}); "
-                "go on with --resume and a lower train.groups_per_microbatch, or shorter "
+                f"rank {rank}: out of memory{after} in a micro-batch of {rows} rollouts ({reason})"
+                "; go on with --resume and a lower train.groups_per_microbatch, or shorter "
                 "rollout.max_new_tokens in a new run"
             )
         self.max_rows = -(-rows // 2)

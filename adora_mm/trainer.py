@@ -159,8 +159,9 @@ class Trainer:
                 seed=f"{self.config.seed}/{step}/{attempt}",
             )
             return collect_groups(
-                self.backend, self.processor, self.pool, problems, sampling, reward, keys
-            )
+                self.backend, self.processor, self.pool, problems, sampling, reward, keys,
+                replace_bad=self.config.data.on_bad == "drop",
+            )  # fmt: skip
 
         self.backend.wake()
         batch = collect_step(

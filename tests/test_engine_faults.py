@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from adora_mm.config import EngineConfig, LossConfig, PolicyConfig, TrainConfig
 from adora_mm.engine import Engine
 from adora_mm.faults import SKIPPED
 from adora_mm.losses import LossInputs, LossOutput
-from adora_mm.microbatch_memory import MemoryFault, cut
+from adora_mm.microbatch_memory import MemoryFault
 from adora_mm.processor import Processor
 from adora_mm.step import minibatches_of
 from data_prep.tiny_model import build_model, build_tokenizer, save_folder
@@ -45,7 +45,7 @@ def said() -> list[str]:
 
 
 @pytest.fixture
-def make(model: Path, said: list[str]) -> Iterator[Callable[[int], Engine]]:
+def make(model: Path, said: list[str]) -> Callable[[int], Engine]:
     _, _, device = distributed.start(threads=1)
 
     def build(stage: int) -> Engine:
@@ -64,7 +64,7 @@ def make(model: Path, said: list[str]) -> Iterator[Callable[[int], Engine]]:
             say=said.append,
         )
 
-    yield build
+    return build
 
 
 @pytest.fixture(scope="module")
@@ -178,3 +178,14 @@ def test_out_of_memory_halves_the_micro_batches_once(
     update(plain, batch)
     assert difference(weights(engine), weights(plain)) < 4e-4
     assert len(said) == 1
+
+
+def test_halves_that_do_not_fit_stop_the_run_with_the_way_on(
+    make: Callable[[int], Engine], batch: Minibatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = make(0)
+    no_room(engine, monkeypatch, "forward", times=9)
+    with pytest.raises(
+        MemoryFault, match=r"after halving .* of 5 rollouts .*groups_per_microbatch"
+    ):
+        update(engine, batch)

@@ -76,7 +76,9 @@ class WatchedBackend:
             except RunFault:
                 raise
             except (RuntimeError, OSError) as error:
-                reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+                reason = (
+                    f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+                )
             if attempt < self.retries:
                 self.say(f"rollout engine: {name} failed ({reason}); once more")
                 if torch.cuda.is_available():
@@ -106,5 +108,3 @@ class WatchedBackend:
             f"(faults.rollout_timeout_s); where every thread stood is in {stacks}. Go on from the "
             "last checkpoint with --resume"
         )
-
-

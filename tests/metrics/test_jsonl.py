@@ -6,6 +6,8 @@ import json
 import math
 from pathlib import Path
 
+import pytest
+
 from adora_mm.metrics.jsonl import JsonlWriter
 
 
@@ -47,3 +49,12 @@ def test_other_line_separators_inside_a_text_do_not_end_a_row(tmp_path: Path) ->
     JsonlWriter(path, keep_until_step=1).write({"step": 2})
     lines = [line for line in path.read_bytes().split(b"\n") if line]
     assert [json.loads(line)["step"] for line in lines] == [1, 2]
+
+
+def test_a_full_disk_names_the_file_and_the_way_on(tmp_path: Path) -> None:
+    """/dev/full takes no byte, as a full disk does."""
+    writer = JsonlWriter(tmp_path / "m.jsonl", keep_until_step=-1)
+    writer._file = open("/dev/full", "a", encoding="utf-8")  # noqa: SIM115 (closed by the writer)
+    with pytest.raises(OSError, match=r"m\.jsonl: cannot be written .*--resume"):
+        writer.write({"step": 1})
+    writer.close()
