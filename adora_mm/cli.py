@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import tempfile
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -21,6 +23,7 @@ USAGE = """adora COMMAND ...
   prep ...                                  make and convert data
   check --gold G --answer A                 ask the answer checker
   report RUN                                write a run's report.html
+  doctor [--no-self-test]                   what is installed and works here; runs the loop once
 """
 
 
@@ -155,6 +158,36 @@ def _report(words: list[str]) -> int:
     return report_main(words)
 
 
+SELF_TEST = (
+    "data.generate.counts={train: 8, val: 4}", "rollout.prompts_per_step=4", "rollout.group_size=2",
+    "rollout.max_new_tokens=12", "train.prompts_per_minibatch=4", "train.total_steps=1",
+    "checkpoint.every_steps=0", "evaluation.samples=0", "advantage.adora.enabled=true",
+)  # fmt: skip
+"""Data, rollouts, checker, ADORA, an update, two evaluations, a checkpoint and a report."""
+
+
+def _doctor(words: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="adora doctor")
+    parser.add_argument("--no-self-test", action="store_true", help="only look, do not run")
+    arguments = parser.parse_args(words)
+    from adora_mm.doctor import describe, examine, is_ready
+
+    findings = examine()
+    print(describe(findings), flush=True)
+    if not is_ready(findings):
+        return 1
+    if not arguments.no_self_test:
+        print("self-test: one step of the embedded policy ...", flush=True)
+        started = time.monotonic()
+        with tempfile.TemporaryDirectory() as folder:
+            data = Path(folder) / "data"
+            places = [f"run_dir={folder}", f"data.generate.folder={data}"]
+            places += [f"data.train={data}@train", f"data.val={data}@val"]
+            _train(["geo3k_tiny", "name=self-test", *places, *SELF_TEST])
+        print(f"self-test passed in {time.monotonic() - started:.0f} s")
+    return 0
+
+
 def _told_by_first_rank(error: Exception) -> bool:
     """Whether this is another rank's copy of rank 0's message."""
     if os.environ.get("RANK", "0") == "0":
@@ -176,6 +209,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "prep": _prep,
     "check": _check,
     "report": _report,
+    "doctor": _doctor,
 }
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"metrics.console"}),
     frozenset({"recorder", "dynamic_sampling"}),
     frozenset({"trainer"}),
-    frozenset({"launch", "report"}),
+    frozenset({"launch", "report", "doctor"}),
     frozenset({"cli"}),
 )
 """Modules of `adora_mm`, lowest first. A new one is added here, in the lowest row that fits; a file

@@ -142,10 +142,10 @@ def test_resume_equals_no_interruption(
     name = f"resumed-{at}"
     save = trainer_module.Trainer.save
 
-    def save_or_die(self: trainer_module.Trainer, step: int) -> None:
+    def save_or_die(self: trainer_module.Trainer, step: int, sampler: dict) -> None:
         if step > at:
             raise KeyboardInterrupt
-        save(self, step)
+        save(self, step, sampler)
 
     with monkeypatch.context() as patch:
         patch.setattr(trainer_module.Trainer, "save", save_or_die)
