@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
@@ -89,3 +95,59 @@ def test_strangers_are_sent_away() -> None:
         assert stranger.recv(1) == b""
         for line in (stranger, friend, lines[1]):
             line.close()
+
+
+TWO_RANKS = """
+import os, signal, sys, time
+from adora_mm import distributed
+from adora_mm.cli import main
+from adora_mm.launch import running_together
+
+def work(words):
+    rank, _, _ = distributed.start(1)
+    with running_together():
+        distributed.gather(rank)
+        if rank == 1:
+            if sys.argv[1] == "killed":
+                os.kill(os.getpid(), signal.SIGKILL)
+            raise ValueError("a.png: not an image")
+        time.sleep(600)  # anything that does not come back: a hung collective call, an engine
+
+import adora_mm.cli
+adora_mm.cli.COMMANDS["work"] = work
+sys.exit(main(["work"]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("how", "shown"),
+    [("killed", "rank 1 is gone"), ("error", "rank 1 stopped: a.png: not an image")],
+)
+def test_without_a_launcher_the_other_rank_ends_within_a_minute(how: str, shown: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = str(probe.getsockname()[1])
+    root = Path(__file__).resolve().parents[1]
+    places = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1",
+              "MASTER_PORT": port, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}  # fmt: skip
+    first, second = (
+        subprocess.Popen(
+            [sys.executable, "-c", TWO_RANKS, how],
+            env={**os.environ, **places, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    )
+    try:
+        _, own_error = second.communicate(timeout=300)
+        ended = time.monotonic()
+        _, error = first.communicate(timeout=60)
+        assert time.monotonic() - ended < 60
+    finally:
+        first.kill()
+        second.kill()
+    assert second.returncode == (-signal.SIGKILL if how == "killed" else 2), own_error
+    assert first.returncode == 1
+    assert shown in error

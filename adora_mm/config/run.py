@@ -164,8 +164,6 @@ class FaultsConfig(Section):
 
 class LoggingConfig(Section):
     tensorboard: bool = True
-    wandb: bool = False
-    """Also log to Weights & Biases (extra `wandb`; WANDB_MODE, WANDB_PROJECT and so on apply)."""
     sample_groups: int = Field(default=4, ge=0)
     """Groups written to samples/train.jsonl at each step."""
     sample_every_steps: int = Field(default=10, ge=1)

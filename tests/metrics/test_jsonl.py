@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import resource
+import signal
 from pathlib import Path
 
 import pytest
@@ -52,9 +54,19 @@ def test_other_line_separators_inside_a_text_do_not_end_a_row(tmp_path: Path) ->
 
 
 def test_a_full_disk_names_the_file_and_the_way_on(tmp_path: Path) -> None:
-    """/dev/full takes no byte, as a full disk does."""
-    writer = JsonlWriter(tmp_path / "m.jsonl", keep_until_step=-1)
-    writer._file = open("/dev/full", "a", encoding="utf-8")  # noqa: SIM115 (closed by the writer)
-    with pytest.raises(OSError, match=r"m\.jsonl: cannot be written .*--resume"):
-        writer.write({"step": 1})
-    writer.close()
+    """The kernel refuses to let the file grow, as a full disk does."""
+    path = tmp_path / "m.jsonl"
+    writer = JsonlWriter(path, keep_until_step=-1)
+    writer.write({"step": 1})
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (30, before[1]))
+    try:
+        with pytest.raises(OSError, match=r"m\.jsonl: cannot be written .*--resume"):
+            writer.write({"step": 2, "text": "x" * 100})
+        writer.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, ignored)
+    JsonlWriter(path, keep_until_step=1).write({"step": 2})
+    assert steps(path) == [1, 2]
