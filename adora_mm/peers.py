@@ -8,6 +8,7 @@ machine does. A rank that fails says why before it goes; rank 0 tells everybody.
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import selectors
@@ -20,6 +21,7 @@ from typing import Any
 
 from adora_mm import distributed
 
+LOG = logging.getLogger(__name__)
 CONNECT_TIMEOUT_S = 30.0
 GRACE_S = 5.0
 """How long a rank's own error may take to end the process before the news of it does."""
@@ -99,7 +101,8 @@ class Peers:
 
 
 def connect(leave: Callable[[str], Any] | None = None) -> Peers | None:
-    """Join all ranks; collective. None when there is only one."""
+    """Join all ranks; collective. None when there is only one, or when rank 0 cannot listen: then
+    only the launcher and the collectives' own time limit notice a dead rank."""
     rank, world_size = distributed.place()
     if world_size == 1:
         return None
@@ -107,13 +110,22 @@ def connect(leave: Callable[[str], Any] | None = None) -> Peers | None:
     host = "127.0.0.1" if on_this_machine else os.environ["MASTER_ADDR"]
     lines: dict[int, socket.socket] = {}
     if rank == 0:
-        with socket.create_server((host, 0), backlog=world_size) as server:
+        try:
+            server = socket.create_server((host, 0), backlog=world_size)
+        except OSError as error:
+            LOG.warning("ranks are not watched: cannot listen on %s (%s)", host, error)
+            distributed.broadcast(None)
+            return None
+        with server:
             server.settimeout(CONNECT_TIMEOUT_S)
             secret = secrets.token_hex(16)
             distributed.broadcast((server.getsockname()[1], secret))
             lines = _accept(server, secret, world_size)
     else:
-        port, secret = distributed.broadcast(None)
+        address = distributed.broadcast(None)
+        if address is None:
+            return None
+        port, secret = address
         line = socket.create_connection((host, port), timeout=CONNECT_TIMEOUT_S)
         line.sendall(f"{secret} {rank}\n".encode())
         lines = {0: line}
