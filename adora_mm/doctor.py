@@ -52,10 +52,10 @@ def _python() -> Finding:
     )  # fmt: skip
 
 
-def _base(name: str) -> Callable[[], Finding]:
+def _base(name: str, module: str | None = None) -> Callable[[], Finding]:
     def look() -> Finding:
         return Finding(
-            name=name, found=_package(name), enables="everything", needed=True,
+            name=name, found=_package(name, module), enables="everything", needed=True,
             install="pip install -r requirements/cpu.txt",
         )  # fmt: skip
 
@@ -117,7 +117,8 @@ def _chromium() -> Finding:
 
 CHECKS: tuple[Callable[[], Finding], ...] = (
     _python,
-    *(_base(name) for name in ("torch", "transformers", "deepspeed", "sympy", "pillow")),
+    *(_base(name) for name in ("torch", "transformers", "deepspeed", "sympy")),
+    _base("pillow", "PIL"),
     _gpu,
     _nccl,
     _deepspeed_ops,
