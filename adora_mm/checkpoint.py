@@ -19,12 +19,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from adora_mm import distributed
 from adora_mm.engine import Engine
+from adora_mm.faults import NonFiniteError
 from adora_mm.files import sync, sync_tree
 from adora_mm.optimizer_state import read_state, write_state
 from adora_mm.processor import Processor
@@ -72,9 +74,17 @@ def save_checkpoint(
 
 
 def save_policy(folder: Path, engine: Engine, processor: Processor) -> None:
-    """Write the policy as an HF folder; collective, rank 0 writes."""
+    """Write the policy as an HF folder; collective, rank 0 writes.
+
+    Raises NonFiniteError, on every rank, for a weight that is not finite.
+    """
     weights: dict[str, Tensor] = {}
     for name, weight in engine.named_weights():
+        if not torch.isfinite(weight).all():
+            raise NonFiniteError(
+                f"{folder.parent.name}: not saved, the weight {name} is not finite; start a new "
+                "run with a lower train.learning_rate from policy.path=.../policy of an earlier one"
+            )
         if distributed.is_first():
             weights[name] = weight.cpu().clone()
     if distributed.is_first():
@@ -133,12 +143,31 @@ def checkpoint_path(folder: Path, step: int) -> Path:
     return folder / f"step-{step:06d}"
 
 
-def prune_checkpoints(folder: Path, *, keep_last: int) -> None:
-    """Delete all but the newest complete checkpoints."""
+def best_checkpoint(folder: Path) -> tuple[Path, float] | None:
+    """The complete checkpoint with the highest held-out accuracy, the latest of equals."""
+    scored = [
+        (accuracy, path.parent)
+        for path in folder.glob(f"step-*/{COMPLETE}")
+        if (accuracy := read_trainer_state(path.parent).get("accuracy")) is not None
+    ]
+    if not scored:
+        return None
+    accuracy, path = max(scored, key=lambda pair: (pair[0], pair[1].name))
+    return path, accuracy
+
+
+def prune_checkpoints(folder: Path, *, keep_last: int, keep_best: int = 0) -> None:
+    """Delete complete checkpoints but the newest ones and the best of the others."""
     complete = sorted(path.parent for path in folder.glob(f"step-*/{COMPLETE}"))
-    for old in complete[:-keep_last]:
-        (old / COMPLETE).unlink()  # first, so that a half-deleted folder is not taken for whole
-        shutil.rmtree(old)
+    kept = set(complete[-keep_last:])
+    accuracy = {path: read_trainer_state(path).get("accuracy") for path in complete}
+    scored = [path for path in complete if accuracy[path] is not None]
+    best = sorted(scored, key=lambda path: (accuracy[path], path.name))
+    kept |= set(best[-keep_best:] if keep_best else [])
+    for old in complete:
+        if old not in kept:
+            (old / COMPLETE).unlink()  # first: a half-deleted folder is not taken for whole
+            shutil.rmtree(old)
 
 
 def _save_optimizer(folder: Path, engine: Engine, *, writes: bool) -> None:

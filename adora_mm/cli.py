@@ -5,24 +5,34 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import tempfile
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from adora_mm.config import GenerateConfig, RunConfig, load_config
+from adora_mm.faults import RunFault
+from adora_mm.signals import Stopped
 
 USAGE = """adora COMMAND ...
 
-  train RECIPE [key=value ...] [--resume]   train a policy; recipes by name or path
+  train RECIPE [key=value ...] [--resume]   train a policy; recipes by name or path (resume=auto
+                                            is the same as --resume)
   plan RECIPE [key=value ...]               what that would do, without doing it
   eval ...                                  measure a model: benchmarks, comparisons
   prep ...                                  make and convert data
   check --gold G --answer A                 ask the answer checker
   report RUN                                write a run's report.html
+  doctor [--no-self-test]                   what is installed and works here; runs the loop once
 """
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit code: 0, or 2 for a mistake that one line explains."""
+    """Run a command; returns the exit code.
+
+    0; 2 for a mistake that one line explains; 1 for a fault while running (`RunFault`); 128 and the
+    signal's number for a run that was asked to stop.
+    """
     words = list(sys.argv[1:] if argv is None else argv)
     # Launchers put --local_rank in front of the user's own words.
     words = [word for word in words if not word.startswith("--local_rank")]
@@ -38,6 +48,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         if _told_by_first_rank(error):
             return 2
         return _fail(" ".join(str(error).split()) or type(error).__name__)
+    except RunFault as fault:
+        return _fail(" ".join(str(fault).split()), code=1)
+    except Stopped as stopped:
+        print(f"adora: {stopped}", file=sys.stderr)
+        return stopped.exit_code
     except KeyboardInterrupt:
         return _fail("interrupted", code=130)
 
@@ -74,7 +89,13 @@ def _recipe_arguments(command: str, words: list[str], *, resume: bool) -> argpar
     parser.add_argument("overrides", nargs="*", metavar="key=value")
     if resume:
         parser.add_argument("--resume", action="store_true", help="go on with an interrupted run")
-    return parser.parse_intermixed_args(words)
+    arguments = parser.parse_intermixed_args(words)
+    for word in [word for word in arguments.overrides if resume and word.startswith("resume=")]:
+        if word not in ("resume=auto", "resume=never"):
+            raise ValueError(f"{word}: say resume=auto (go on if it can) or resume=never")
+        arguments.resume = word == "resume=auto"
+        arguments.overrides.remove(word)
+    return arguments
 
 
 def _make_data(config: RunConfig) -> None:
@@ -137,6 +158,36 @@ def _report(words: list[str]) -> int:
     return report_main(words)
 
 
+SELF_TEST = (
+    "data.generate.counts={train: 8, val: 4}", "rollout.prompts_per_step=4", "rollout.group_size=2",
+    "rollout.max_new_tokens=12", "train.prompts_per_minibatch=4", "train.total_steps=1",
+    "checkpoint.every_steps=0", "evaluation.samples=0", "advantage.adora.enabled=true",
+)  # fmt: skip
+"""Data, rollouts, checker, ADORA, an update, two evaluations, a checkpoint and a report."""
+
+
+def _doctor(words: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="adora doctor")
+    parser.add_argument("--no-self-test", action="store_true", help="only look, do not run")
+    arguments = parser.parse_args(words)
+    from adora_mm.doctor import describe, examine, is_ready
+
+    findings = examine()
+    print(describe(findings), flush=True)
+    if not is_ready(findings):
+        return 1
+    if not arguments.no_self_test:
+        print("self-test: one step of the embedded policy ...", flush=True)
+        started = time.monotonic()
+        with tempfile.TemporaryDirectory() as folder:
+            data = Path(folder) / "data"
+            places = [f"run_dir={folder}", f"data.generate.folder={data}"]
+            places += [f"data.train={data}@train", f"data.val={data}@val"]
+            _train(["geo3k_tiny", "name=self-test", *places, *SELF_TEST])
+        print(f"self-test passed in {time.monotonic() - started:.0f} s")
+    return 0
+
+
 def _told_by_first_rank(error: Exception) -> bool:
     """Whether this is another rank's copy of rank 0's message."""
     if os.environ.get("RANK", "0") == "0":
@@ -158,6 +209,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "prep": _prep,
     "check": _check,
     "report": _report,
+    "doctor": _doctor,
 }
 
 if __name__ == "__main__":

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from adora_mm.config import RewardConfig
+from adora_mm.data import ImageError
 from adora_mm.processor import Processor, Prompt
+from adora_mm.prompts import PromptError
 from adora_mm.rewards import score
 from adora_mm.rollout import RolloutBackend, Sampling
 from adora_mm.types import Completion, Problem, Rollout, RolloutGroup, Verdict
 from adora_mm.verify import CheckerPool
+
+LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,16 +55,18 @@ def collect_groups(
     sampling: Sampling,
     reward: RewardConfig,
     keys: Sequence[str] | None = None,
+    *,
+    replace_bad: bool = False,
 ) -> Collected:
     """`sampling.num_completions` scored rollouts for each problem, in order.
 
     `keys` name the random numbers of each problem's completions; None takes the problems' ids.
-    Raises ImageError or PromptError, naming the problem, when one cannot be encoded any more.
+    Raises ImageError or PromptError, naming the problem, when one cannot be encoded any more; with
+    `replace_bad` another problem of the list takes its place while one is left.
     """
     started = time.monotonic()
-    prompts = [processor.encode(problem) for problem in problems]
-    if keys is not None:
-        prompts = [replace(p, problem_id=key) for p, key in zip(prompts, keys, strict=True)]
+    keys = [problem.id for problem in problems] if keys is None else keys
+    problems, prompts = _encode(processor, problems, keys, replace_bad=replace_bad)
     completions = backend.generate(prompts, sampling)
     generated = time.monotonic()
     verdicts = check(pool, problems, completions)
@@ -81,6 +88,32 @@ def collect_groups(
         rollout_s=generated - started,
         reward_s=time.monotonic() - generated,
     )
+
+
+def _encode(
+    processor: Processor, problems: Sequence[Problem], keys: Sequence[str], *, replace_bad: bool
+) -> tuple[list[Problem], list[Prompt]]:
+    """Problems and their prompts; a picture that was whole when the run began may not be now."""
+    encoded: list[tuple[Problem, Prompt] | None] = []
+    for problem, key in zip(problems, keys, strict=True):
+        try:
+            encoded.append((problem, replace(processor.encode(problem), problem_id=key)))
+        except (ImageError, PromptError) as error:
+            if not replace_bad:
+                raise
+            encoded.append(None)
+            fault = error
+            LOG.warning("%s; another problem takes its place (data.on_bad=drop)", error)
+    good = [pair for pair in encoded if pair is not None]
+    if encoded and not good:
+        raise fault
+    for place, pair in enumerate(encoded):
+        if pair is None:
+            problem, prompt = good[place % len(good)]
+            key = f"{prompt.problem_id}#in-place-of-{keys[place]}"  # other completions, too
+            encoded[place] = (problem, replace(prompt, problem_id=key))
+    pairs = [pair for pair in encoded if pair is not None]
+    return [problem for problem, _ in pairs], [prompt for _, prompt in pairs]
 
 
 def check(

@@ -6,13 +6,16 @@ One process needs no launcher: the variables that `deepspeed` or `torchrun` woul
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import os
+import random
 import socket
 import sys
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+import numpy as np
 import torch
 import torch.distributed as dist
 
@@ -119,6 +122,18 @@ def is_first() -> bool:
 def barrier() -> None:
     if place()[1] > 1:
         dist.barrier()
+
+
+def seed_all(key: str) -> None:
+    """Set every global random state from `key` and the rank, so that none needs to be saved.
+
+    Sampling has its own keyed numbers; this is for whatever else draws (dropout, libraries).
+    """
+    digest = hashlib.sha256(f"{key}/{place()[0]}".encode()).digest()
+    number = int.from_bytes(digest[:4], "little")
+    random.seed(number)
+    np.random.seed(number)
+    torch.manual_seed(number)
 
 
 def _free_port() -> int:

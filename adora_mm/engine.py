@@ -11,7 +11,7 @@ batch is cut over micro-batches and ranks:
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -23,12 +23,11 @@ from torch import Tensor, nn
 from adora_mm.batching import MicroBatch, Minibatch
 from adora_mm.config import EngineConfig, LossConfig, PolicyConfig, TrainConfig
 from adora_mm.distributed import combine
+from adora_mm.faults import SKIPPED
+from adora_mm.gradients import discard_gradients
 from adora_mm.losses import LossInputs, policy_loss
+from adora_mm.microbatch_memory import MicrobatchMemory
 from adora_mm.models import DTYPES, ResponseScorer, choose_batching, load_policy
-
-
-class NonFiniteError(ArithmeticError):
-    """A loss or gradient that is not a number: the run must stop before it saves anything."""
 
 
 def deepspeed_config(
@@ -75,6 +74,7 @@ class Engine:
         group_size: int,
         total_updates: int,
         device: torch.device,
+        say: Callable[[str], None] = print,
     ) -> None:
         import deepspeed
 
@@ -85,6 +85,7 @@ class Engine:
         self.max_tokens = _most_response_tokens(train, group_size, max_response_tokens)
         self.total_updates = total_updates
         self.updates = 0
+        self.memory = MicrobatchMemory(say)
         self.batching, self.batching_note = choose_batching(
             model_path, train.batching, policy.attention
         )
@@ -132,8 +133,9 @@ class Engine:
     def update(self, minibatch: Minibatch) -> dict[str, float]:
         """One optimizer step on this rank's part of a minibatch; metrics over all ranks.
 
-        `optim/skipped_token_frac` is the share of tokens in groups that needed no scoring.
-        Raises NonFiniteError on every rank when any loss or the gradient is not finite.
+        `optim/skipped_token_frac` is the share of tokens in groups that needed no scoring. A step
+        whose loss or gradient is not finite is not taken, on any rank: its metrics are `SKIPPED`=1
+        and the learning rate. Raises MemoryFault when a micro-batch does not fit.
         """
         scored = minibatch.scored_tokens
         counts = combine(
@@ -145,25 +147,44 @@ class Engine:
         )
         self.deepspeed.train()
         rate = self._set_learning_rate()
-        metrics: dict[str, float] = {}
-        last = len(minibatch.micro_batches) - 1
-        for index, batch in enumerate(minibatch.micro_batches):
-            self.deepspeed.set_gradient_accumulation_boundary(index == last)
-            output = policy_loss(self._loss_inputs(batch, counts), self.loss_config)
-            self.deepspeed.backward(output.loss * self.deepspeed.world_size)
-            _accumulate(metrics, output.metrics)
-            metrics["loss/total"] = metrics.get("loss/total", 0.0) + output.loss.item()
-        metrics = combine(metrics)
-        self._check_finite("loss", metrics["loss/total"])
-        grad_norm = self._step()
-        self._check_finite("gradient norm", grad_norm)
+        metrics = combine(
+            self.memory.run(
+                minibatch.micro_batches,
+                partial(self._accumulate_gradients, counts=counts),
+                undo=self._discard_gradients,
+            )
+        )
+        grad_norm = math.nan
+        if math.isfinite(metrics["loss/total"]):
+            grad_norm = self._step()
+        if not math.isfinite(grad_norm):
+            self._discard_gradients()
+            return {SKIPPED: 1.0, "optim/lr": rate}
         self.updates += 1
         skipped = 1 - counts["scored_tokens"] / max(counts["tokens"], 1)
         return metrics | {
             "optim/grad_norm": grad_norm,
             "optim/lr": rate,
             "optim/skipped_token_frac": skipped,
+            SKIPPED: 0.0,
         }
+
+    def _accumulate_gradients(
+        self, micro_batches: Sequence[MicroBatch], *, counts: dict[str, float]
+    ) -> dict[str, float]:
+        """Forward and backward of every micro-batch; this rank's part of the metrics."""
+        metrics: dict[str, float] = {}
+        last = len(micro_batches) - 1
+        for index, batch in enumerate(micro_batches):
+            self.deepspeed.set_gradient_accumulation_boundary(index == last)
+            output = policy_loss(self._loss_inputs(batch, counts), self.loss_config)
+            self.deepspeed.backward(output.loss * self.deepspeed.world_size)
+            _accumulate(metrics, output.metrics)
+            metrics["loss/total"] = metrics.get("loss/total", 0.0) + output.loss.item()
+        return metrics
+
+    def _discard_gradients(self) -> None:
+        discard_gradients(self.deepspeed, self.zero_stage)
 
     def named_weights(self) -> Iterator[tuple[str, Tensor]]:
         """Every parameter under its HF name, whole, one at a time (gathered under ZeRO-3)."""
@@ -215,22 +236,19 @@ class Engine:
         return rate
 
     def _step(self) -> float:
-        """Take the optimizer step; returns the gradient's norm before clipping."""
+        """Take the optimizer step unless the gradient is not finite; its norm before clipping.
+
+        From stage 1 on, DeepSpeed leaves such a step out by itself and reports an infinite norm.
+        """
         norm = None
-        if self.zero_stage == 0 and self.deepspeed.get_global_grad_norm() is None:
+        if self.zero_stage == 0:
             # The plain optimizer of stage 0 keeps no norm; its gradients are all here.
             grads = [p.grad for p in self.model.parameters() if p.grad is not None]
             norm = float(nn.utils.get_total_norm(grads))
+            if not math.isfinite(norm):
+                return norm
         self.deepspeed.step()
         return float(self.deepspeed.get_global_grad_norm()) if norm is None else norm
-
-    def _check_finite(self, what: str, value: float) -> None:
-        if not math.isfinite(value):
-            raise NonFiniteError(
-                f"{what} of optimizer step {self.updates + 1} is {value}; nothing was saved after "
-                "it. Start a new run with a lower train.learning_rate, from policy.path=.../policy "
-                "of the last checkpoint if there is one"
-            )
 
     def _load(self, model_path: str | Path, policy: PolicyConfig) -> nn.Module:
         return load_policy(

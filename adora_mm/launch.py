@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from transformers.utils import logging as transformers_logging
 
-from adora_mm import distributed
+from adora_mm import distributed, peers
 from adora_mm.config import RunConfig
 from adora_mm.data import fingerprint
 from adora_mm.engine import Engine
+from adora_mm.faults import RunFault
+from adora_mm.hub import check_model
 from adora_mm.metrics.console import ConsoleLog
 from adora_mm.models import DTYPES, policy_path
 from adora_mm.plan import Plan, describe, make_plan
 from adora_mm.processor import Processor
 from adora_mm.recorder import Recorder
 from adora_mm.rollout import RolloutBackend, build_backend
+from adora_mm.rollout.watched import WatchedBackend
 from adora_mm.run_folder import RunFolder, check_disk, git_revision, versions
+from adora_mm.signals import Stopped, stop_wish
 from adora_mm.trainer import Trainer
 from adora_mm.training_data import RunProblems, load_run_problems
 from adora_mm.verify import CheckerPool
@@ -42,6 +47,7 @@ class Setting:
 def prepare(config: RunConfig) -> Setting:
     """Load processor and problems and check both; writes nothing. Raises ValueError."""
     path = policy_path(config.policy.path)
+    check_model(path)
     processor = Processor(
         path,
         system_prompt=config.data.system_prompt,
@@ -62,47 +68,106 @@ def train(config: RunConfig, *, resume: bool, make_data: Callable[[], None]) -> 
     anything the user can mend, before the run folder is touched where possible.
     """
     _quiet_libraries()
-    rank, world_size, device = distributed.start(config.engine.threads)
+    rank, _, device = distributed.start(config.engine.threads)
     first = rank == 0
     folder = RunFolder(Path(config.run_dir) / config.name)
     _on_first(lambda: folder.check_free(resume=resume))
     _on_first(make_data)
     setting = prepare(config)
     console = ConsoleLog(enabled=first, total_steps=setting.plan.total_steps)
-    started = time.monotonic()
-    pool = CheckerPool(config.checker.workers, config.checker.timeout_s, config.checker.memory_mb)
-    backend = _backend(config, setting, device)
-    recorder = None
+    with running_together() as line, contextlib.closing(folder):
+        _run(config, setting, folder, console, device, line, resume=resume)
+    return folder.path
+
+
+@contextlib.contextmanager
+def running_together() -> Iterator[peers.Peers | None]:
+    """All ranks end with the first that fails, and each tells that first error; collective."""
+    line = peers.connect()
     try:
-        engine = _engine(config, setting, device)
+        yield line
+    except BaseException as error:
+        if line is not None:
+            first = "" if isinstance(error, RunFault | ValueError | Stopped) else line.news()
+            if first:
+                raise RunFault(f"this rank ends because {first}") from error
+            if not isinstance(error, Stopped | distributed.FirstRankError):
+                line.tell(" ".join(str(error).split()) or type(error).__name__)
+        raise
+    finally:
+        if line is not None:
+            line.close()
+
+
+def _run(
+    config: RunConfig,
+    setting: Setting,
+    folder: RunFolder,
+    console: ConsoleLog,
+    device: Any,
+    line: peers.Peers | None,
+    *,
+    resume: bool,
+) -> None:
+    started = time.monotonic()
+    first = distributed.is_first()
+    with contextlib.ExitStack() as cleanup:
+        pool = CheckerPool(
+            config.checker.workers, config.checker.timeout_s, config.checker.memory_mb
+        )
+        cleanup.callback(pool.close)
+        backend = _watched(_backend(config, setting, device), config, folder, console, line)
+        cleanup.callback(backend.close)
+        engine = _engine(config, setting, device, console)
         num_parameters = sum(_numel(p) for p in engine.model.parameters())
         _on_first(lambda: check_disk(folder.path, _checkpoint_bytes(config, num_parameters)))
         checkpoint = _on_first(lambda: folder.open(config, resume=resume))
-        if first:
-            _announce(config, setting, folder, console, world_size, num_parameters, engine)
-            recorder = Recorder(folder, config.logging, console, after_step=_kept(checkpoint))
-        trainer = Trainer(
-            config, setting.plan, folder, recorder, setting.problems, setting.processor,
-            backend, engine, pool,
-        )  # fmt: skip
-        if checkpoint is not None:
-            console.say(f"resuming after {checkpoint.name}")
-            trainer.resume(checkpoint)
-        elif resume:
-            console.say("no complete checkpoint yet: starting from the beginning")
-        trainer.run()
-        _finish(folder, recorder, console, started)
-    except BaseException:
-        if first and folder.info:
-            folder.update_info(status="stopped", minutes=_minutes(folder, started))
-        raise
-    finally:
-        pool.close()
-        backend.close()
-        if recorder is not None:
-            recorder.close()
-        folder.close()
-    return folder.path
+        try:
+            recorder = None
+            if first:
+                _announce(
+                    config, setting, folder, console, distributed.place()[1], num_parameters, engine
+                )
+                recorder = Recorder(folder, config.logging, console, after_step=_kept(checkpoint))
+                cleanup.callback(recorder.close)
+            wish = cleanup.enter_context(stop_wish(console.say))
+            trainer = Trainer(
+                config, setting.plan, folder, recorder, setting.problems, setting.processor,
+                backend, engine, pool, wish, console.say,
+            )  # fmt: skip
+            if checkpoint is not None:
+                console.say(f"resuming after {checkpoint.name}")
+                trainer.resume(checkpoint)
+            elif resume:
+                console.say("no complete checkpoint yet: starting from the beginning")
+            trainer.run()
+            _finish(folder, recorder, console, started)
+        except BaseException:
+            if first and folder.info:
+                folder.update_info(status="stopped", minutes=_minutes(folder, started))
+            raise
+
+
+def _watched(
+    backend: RolloutBackend,
+    config: RunConfig,
+    folder: RunFolder,
+    console: ConsoleLog,
+    line: peers.Peers | None,
+) -> RolloutBackend:
+    def leave(message: str) -> None:
+        if line is not None:
+            line.tell(message)
+        peers.leave(message)
+
+    return WatchedBackend(
+        backend,
+        timeout_s=config.faults.rollout_timeout_s,
+        retries=config.faults.rollout_retries,
+        folder=folder.faults,
+        say=console.say,
+        leave=leave,
+    )
 
 
 def _quiet_libraries() -> None:
@@ -111,7 +176,7 @@ def _quiet_libraries() -> None:
     logging.getLogger("DeepSpeed").setLevel(logging.ERROR)
 
 
-def _engine(config: RunConfig, setting: Setting, device: Any) -> Engine:
+def _engine(config: RunConfig, setting: Setting, device: Any, console: ConsoleLog) -> Engine:
     return Engine(
         setting.policy_path,
         policy=config.policy,
@@ -124,6 +189,7 @@ def _engine(config: RunConfig, setting: Setting, device: Any) -> Engine:
         group_size=config.rollout.group_size,
         total_updates=setting.plan.total_updates,
         device=device,
+        say=console.say,
     )
 
 
@@ -151,6 +217,13 @@ def _announce(
     """Say what will happen, and write run.json."""
     problems = setting.problems
     console.say(f"{config.name}: {folder.path}")
+    ranks = folder.info.get("world_size", world_size)
+    if ranks != world_size:
+        console.say(
+            f"resuming on {world_size} processes instead of {ranks}: the same problems, rollout "
+            "seeds and updates, but sums are taken in another order, so numbers agree to rounding "
+            "only; with dynamic sampling each process fills its own share, so batches differ"
+        )
     console.say(describe(setting.plan, config, num_parameters))
     console.say(f"batching: {engine.batching_note}")
     for line in problems.dropped[:5]:
@@ -219,5 +292,5 @@ def _numel(parameter: Any) -> int:
 
 def _checkpoint_bytes(config: RunConfig, num_parameters: int) -> int:
     """Room for the checkpoints that stay plus the one being written: weights, master, moments."""
-    width = 2 if config.policy.dtype == "bfloat16" else 4
-    return (config.checkpoint.keep_last + 1) * num_parameters * (width + 12)
+    width, keep = 2 if config.policy.dtype == "bfloat16" else 4, config.checkpoint
+    return (keep.keep_last + keep.keep_best + 1) * num_parameters * (width + 12)

@@ -1,7 +1,7 @@
 """The folder of one run: created once, refused to a second run, continued on request.
 
 config.yaml  run.json  metrics.jsonl  timings.jsonl  evals.jsonl
-samples/train.jsonl  samples/eval.jsonl  tensorboard/  checkpoints/  report.html
+samples/train.jsonl  samples/eval.jsonl  tensorboard/  checkpoints/  faults/  report.html
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from adora_mm.checkpoint import latest_checkpoint
 from adora_mm.config import RunConfig, dump_config
 from adora_mm.files import write_atomically
 
-FREE_SECTIONS = frozenset({"engine", "checkpoint", "checker", "logging"})
+FREE_SECTIONS = frozenset({"engine", "checkpoint", "checker", "faults", "logging"})
 """Sections of a recipe that say how to run and not what; they may change on resume."""
 FREE_KEYS = {
     "rollout": frozenset({"max_rows"}),
@@ -43,6 +43,7 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.checkpoints = path / "checkpoints"
+        self.faults = path / "faults"
         self._lock: TextIO | None = None
         self._info: dict[str, Any] = {}
 

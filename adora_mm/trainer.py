@@ -7,12 +7,16 @@ agree over ranks (advantages, token counts, metrics) is gathered where it is nee
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from adora_mm import distributed
 from adora_mm.advantages import record_moves
+from adora_mm.batching import Minibatch, TrainGroup, split_groups
 from adora_mm.checkpoint import (
+    COMPLETE,
+    best_checkpoint,
     checkpoint_path,
     load_checkpoint,
     prune_checkpoints,
@@ -23,11 +27,13 @@ from adora_mm.config import RunConfig
 from adora_mm.data import ProblemSampler
 from adora_mm.dynamic_sampling import BatchShape, StepBatch, collect_step
 from adora_mm.engine import Engine
+from adora_mm.faults import SkippedUpdates, batch_row
 from adora_mm.plan import Plan
 from adora_mm.processor import Processor
 from adora_mm.recorder import Recorder
 from adora_mm.rollout import RolloutBackend, Sampling
 from adora_mm.run_folder import RunFolder
+from adora_mm.signals import Stopped, StopWish
 from adora_mm.step import advantages_of, minibatches_of, rollout_metrics, train_groups
 from adora_mm.training_data import RunProblems
 from adora_mm.types import Problem
@@ -51,6 +57,8 @@ class Trainer:
         backend: RolloutBackend,
         engine: Engine,
         pool: CheckerPool,
+        wish: StopWish,
+        say: Callable[[str], None],
     ) -> None:
         self.config, self.plan, self.folder, self.recorder = config, plan, folder, recorder
         self.problems, self.processor = problems, processor
@@ -64,6 +72,15 @@ class Trainer:
             prompts=config.rollout.prompts_per_step, minibatch=config.train.prompts_per_minibatch
         )
         self.shape.share()  # refuses a minibatch that does not divide over the ranks
+        self.wish, self.say = wish, say
+        self.accuracy: dict[int, float] = {}
+        """Held-out accuracy of the evaluated steps, in the first mode."""
+        self.skipped = SkippedUpdates(
+            folder.faults,
+            limit=config.faults.max_skipped_updates,
+            rank=distributed.place()[0],
+            say=say,
+        )
 
     def resume(self, checkpoint: Any) -> None:
         """Restore everything that the next step depends on."""
@@ -78,13 +95,17 @@ class Trainer:
         if self.first_step == 1:
             self.evaluate(0)
         for step in range(self.first_step, total + 1):
+            before = self.sampler.state()
             clock = _Clock()
+            distributed.seed_all(f"{config.seed}/{step}")
             batch = self.collect(step)
+            self.stop_if_asked(step - 1, before)  # this step has changed nothing yet
             clock.add(rollout=batch.collected.rollout_s, reward=batch.collected.reward_s)
 
             result = advantages_of(batch.facts_PG, config.advantage, step=step, seed=config.seed)
+            groups = train_groups(batch.collected, batch.share, result, config.loss)
             minibatches = minibatches_of(
-                train_groups(batch.collected, batch.share, result, config.loss),
+                groups,
                 config.loss,
                 config.train,
                 num_minibatches=len(batch.facts_PG) // config.train.prompts_per_minibatch,
@@ -97,7 +118,7 @@ class Trainer:
                     for index, minibatch in enumerate(minibatches)
                 ]
             with clock.phase("update"):
-                updates = [self.engine.update(minibatch) for minibatch in minibatches]
+                updates = self.update(step, minibatches, groups)
             with clock.phase("sync"):
                 self.backend.update_weights(self.engine.named_weights(), version=step)
 
@@ -112,7 +133,22 @@ class Trainer:
             if step == total or _due(step, config.evaluation.every_steps):
                 self.evaluate(step)
             if step == total or _due(step, config.checkpoint.every_steps):
-                self.save(step)
+                self.save(step, self.sampler.state())
+            if step < total:
+                self.stop_if_asked(step, self.sampler.state())
+
+    def update(
+        self, step: int, minibatches: Sequence[Minibatch], groups: Sequence[TrainGroup]
+    ) -> list[dict[str, float]]:
+        """The optimizer steps of a rollout batch; a skipped one leaves its batch in faults/."""
+        parts = split_groups(groups, len(minibatches))
+        updates = []
+        for index, (minibatch, part) in enumerate(zip(minibatches, parts, strict=True)):
+            metrics = self.engine.update(minibatch)
+            name = f"step-{step:06d}-update-{index + 1}"
+            self.skipped.check(metrics, partial(batch_row, part, metrics), name=name)
+            updates.append(metrics)
+        return updates
 
     def collect(self, step: int) -> StepBatch:
         """The step's rollouts; this rank makes its share of them."""
@@ -127,8 +163,9 @@ class Trainer:
                 seed=f"{self.config.seed}/{step}/{attempt}",
             )
             return collect_groups(
-                self.backend, self.processor, self.pool, problems, sampling, reward, keys
-            )
+                self.backend, self.processor, self.pool, problems, sampling, reward, keys,
+                replace_bad=self.config.data.on_bad == "drop",
+            )  # fmt: skip
 
         self.backend.wake()
         batch = collect_step(
@@ -154,22 +191,51 @@ class Trainer:
             reward=self.config.reward,
         )
         self.backend.sleep()
+        if outcomes:
+            self.accuracy[step] = outcomes[0][0].accuracy
         if self.recorder is not None:
             self.recorder.evaluation(outcomes)
 
-    def save(self, step: int) -> None:
-        state = {"step": step, "sampler": self.sampler.state(), "last_seen": self.last_seen}
-        folder = self.folder.checkpoints
-        save_checkpoint(checkpoint_path(folder, step), self.engine, self.processor, state)
+    def save(self, step: int, sampler: Mapping[str, Any]) -> None:
+        """Write the checkpoint after `step`, unless it is there or the policy may be broken."""
+        folder, keep = self.folder.checkpoints, self.config.checkpoint
+        path = checkpoint_path(folder, step)
+        there = distributed.broadcast((path / COMPLETE).is_file())
+        if there or self.skipped.in_a_row:
+            if not there:
+                self.say(f"step {step} is not saved: its last optimizer step was skipped")
+            return
+        state = {
+            "step": step,
+            "sampler": sampler,
+            "last_seen": self.last_seen,
+            "accuracy": self.accuracy.get(step),
+        }
+        save_checkpoint(path, self.engine, self.processor, state)
         if distributed.is_first():
-            prune_checkpoints(folder, keep_last=self.config.checkpoint.keep_last)
+            prune_checkpoints(folder, keep_last=keep.keep_last, keep_best=keep.keep_best)
+            best = best_checkpoint(folder)
+            if best is not None:
+                self.folder.update_info(best={"checkpoint": best[0].name, "accuracy": best[1]})
+
+    def stop_if_asked(self, step: int, sampler: Mapping[str, Any]) -> None:
+        """When any rank was told to stop: save the state after `step`, and raise Stopped."""
+        signum = max(distributed.gather(self.wish.signum))
+        if not signum:
+            return
+        if step > 0:
+            self.save(step, sampler)
+        raise Stopped(signum, f"stopped after step {step}; go on with --resume")
 
 
 def mean_metrics(updates: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """Over the optimizer steps of a rollout batch: maxima of `_max` names, means of the others."""
+    """Over the optimizer steps of a rollout batch: maxima of `_max` names, means of the others.
+
+    A skipped step has few metrics; the others are then over the steps that were taken.
+    """
     merged: dict[str, float] = {}
-    for name in updates[0]:
-        values = [update[name] for update in updates]
+    for name in dict.fromkeys(name for update in updates for name in update):
+        values = [update[name] for update in updates if name in update]
         merged[name] = max(values) if name.endswith("_max") else sum(values) / len(values)
     return merged
 

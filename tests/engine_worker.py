@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import random
 from dataclasses import replace
 from pathlib import Path
@@ -78,6 +79,7 @@ def main() -> None:
     parser.add_argument("--recompute-old", action="store_true")
     parser.add_argument("--without-signal", type=int, nargs="*", default=[])
     parser.add_argument("--keep-all", action="store_true")
+    parser.add_argument("--poison-rank", type=int, help="its first update has advantages of NaN")
     arguments = parser.parse_args()
 
     rank, world_size, device = distributed.start(threads=1)
@@ -113,9 +115,12 @@ def main() -> None:
     ]
     share = rank_share(len(groups), len(groups), rank=rank, world_size=world_size)
     rows = []
-    for _ in range(arguments.updates):
+    for number in range(arguments.updates):
+        own = [groups[index] for index in share]
+        if number == 0 and rank == arguments.poison_rank:
+            own = [replace(group, advantages=(math.nan,) * GROUP_SIZE) for group in own]
         (minibatch,) = minibatches_of(
-            [groups[index] for index in share],
+            own,
             # A KL term keeps every group in its micro-batch.
             LossConfig(kl_coef=1.0) if arguments.keep_all else loss,
             engine.train_config,

@@ -26,20 +26,22 @@ FILES = sorted(path for name in PACKAGES for path in (ROOT / name).rglob("*.py")
 RECIPES = sorted((ROOT / "configs").glob("*.yaml"))
 
 LAYERS: tuple[frozenset[str], ...] = (
-    frozenset({"__init__", "types", "config", "files"}),
+    frozenset({"__init__", "types", "config", "files", "signals"}),
+    frozenset({"faults"}),
     frozenset({"verify", "prompts"}),
     frozenset({"data", "rewards"}),
     frozenset({"advantages", "losses", "logprobs", "shared_prompts", "processor"}),
     frozenset({"integrations"}),
     frozenset({"models", "distributed"}),
-    frozenset({"batching", "rollout"}),
+    frozenset({"batching", "rollout", "hub", "gradients"}),
+    frozenset({"microbatch_memory", "peers"}),
     frozenset({"engine", "metrics", "plan", "samples", "optimizer_state"}),
     frozenset({"checkpoint", "collect", "training_data"}),
     frozenset({"validation", "step", "run_folder"}),
     frozenset({"metrics.console"}),
     frozenset({"recorder", "dynamic_sampling"}),
     frozenset({"trainer"}),
-    frozenset({"launch", "report"}),
+    frozenset({"launch", "report", "doctor"}),
     frozenset({"cli"}),
 )
 """Modules of `adora_mm`, lowest first. A new one is added here, in the lowest row that fits; a file

@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 
 from adora_mm.config import EngineConfig, TrainConfig
 from adora_mm.engine import deepspeed_config, learning_rate
+from adora_mm.faults import SKIPPED
 from adora_mm.models import load_policy
 from adora_mm.processor import Processor
 from data_prep.tiny_model import build_model, build_tokenizer, save_folder
@@ -118,6 +119,18 @@ def test_leaving_out_groups_without_signal_changes_nothing(
         assert keep["optim/skipped_token_frac"] == 0 < skip["optim/skipped_token_frac"] < 1
         for key in ("loss/policy", "loss/total", "optim/grad_norm"):
             assert skip[key] == pytest.approx(keep[key], rel=1e-4, abs=1e-7), key
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", [0, 2])
+def test_a_loss_that_is_not_finite_on_one_rank_skips_the_step_on_both(
+    model: Path, stage: int
+) -> None:
+    once, twice = (model.parent / f"{name}-{stage}.safetensors" for name in ("once", "poisoned"))
+    run_worker(2, model, once, stage, "--updates", 1)
+    run_worker(2, model, twice, stage, "--updates", 2, "--poison-rank", 1)
+    assert [row[SKIPPED] for row in metrics(twice)] == [1.0, 0.0]
+    assert largest_difference(once, twice) == 0
 
 
 def test_an_update_moves_the_weights(model: Path, one_process: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import shutil
 import signal
@@ -108,6 +109,8 @@ def test_rollout_and_trainer_agree_on_log_probs(root: Path, plain: str) -> None:
 def test_old_checkpoints_are_pruned(root: Path, plain: str) -> None:
     kept = sorted(p.name for p in (root / "runs" / plain / "checkpoints").iterdir())
     assert kept == ["step-000002", "step-000003"]
+    best = json.loads((root / "runs" / plain / "run.json").read_text())["best"]
+    assert best["checkpoint"] == "step-000003"  # the later of two equals
 
 
 def test_the_same_seed_gives_the_same_metrics_file(root: Path, plain: str) -> None:
@@ -139,10 +142,10 @@ def test_resume_equals_no_interruption(
     name = f"resumed-{at}"
     save = trainer_module.Trainer.save
 
-    def save_or_die(self: trainer_module.Trainer, step: int) -> None:
+    def save_or_die(self: trainer_module.Trainer, step: int, sampler: dict) -> None:
         if step > at:
             raise KeyboardInterrupt
-        save(self, step)
+        save(self, step, sampler)
 
     with monkeypatch.context() as patch:
         patch.setattr(trainer_module.Trainer, "save", save_or_die)
@@ -330,17 +333,96 @@ def test_a_disk_that_fills_up_leaves_no_checkpoint(
     assert json.loads((root / "runs/full/run.json").read_text())["status"] == "stopped"
 
 
-def test_a_loss_that_is_not_a_number_stops_the_run(
+def test_an_absurd_learning_rate_stops_the_run_and_saves_nothing(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """An absurd learning rate; the last checkpoint before the accident stays."""
-    line = refused(
-        capsys, "train", str(root / "recipe.yaml"), "name=nan", "train.learning_rate=1e20",
-        "data.val=null",
-    )  # fmt: skip
-    assert "is nan" in line
-    assert "optimizer step" in line
+    """The first optimizer step ruins the weights; each one after it is skipped, its batch kept."""
+    capsys.readouterr()
+    words = ["name=nan", "train.learning_rate=1e20", "data.val=null"]
+    assert main(["train", str(root / "recipe.yaml"), *words]) == 1
+    told = capsys.readouterr()
+    assert "3 optimizer steps in a row" in told.err.strip().splitlines()[-1]
+    assert "step 1 is not saved" in told.out
+    dumped = json.loads((root / "runs/nan/faults/step-000001-update-2-rank-0.json").read_text())
+    assert len(dumped["groups"]) == 2
+    assert dumped["groups"][0]["responses"][0]["token_ids"]
     assert not list((root / "runs/nan").glob("checkpoints/step-*/COMPLETE"))
+
+
+# -- faults while it runs -----------------------------------------------------------------------
+
+
+def damage_after_the_checks(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the data whose first picture is damaged when training begins."""
+    file = bad_folder(root, tmp_path, (112, 112))
+    first = json.loads(file.read_text().splitlines()[0])
+    run = trainer_module.Trainer.run
+
+    def damage_and_run(self: trainer_module.Trainer) -> None:
+        (tmp_path / first["images"][0]).write_bytes(b"half a picture")
+        run(self)
+
+    monkeypatch.setattr(trainer_module.Trainer, "run", damage_and_run)
+    return file
+
+
+def test_a_picture_damaged_on_the_way_stops_the_run_by_name(
+    root: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    file = damage_after_the_checks(root, tmp_path, monkeypatch)
+    words = ["name=torn", f"data.train={file}", "data.val=null", "train.total_steps=4"]
+    line = refused(capsys, "train", str(root / "recipe.yaml"), *words)
+    assert ".png" in line
+    assert "not an image" in line
+    assert json.loads((root / "runs/torn/run.json").read_text())["status"] == "stopped"
+
+
+def test_with_on_bad_drop_another_problem_takes_its_place(
+    root: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    file = damage_after_the_checks(root, tmp_path, monkeypatch)
+    words = (f"data.train={file}", "data.val=null", "data.on_bad=drop", "train.total_steps=4")
+    assert train(root, "mended", *words) == 0
+    assert "another problem takes its place" in caplog.text
+    assert [row["step"] for row in rows(root, "mended")] == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("where", ["rollout", "evaluation"])
+def test_a_signal_saves_and_stops_and_auto_goes_on(
+    root: Path, plain: str, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SIGTERM during the rollouts of step 2 drops that step; during its evaluation it is kept."""
+    name = f"asked-{where}"
+    method = {"rollout": "collect", "evaluation": "evaluate"}[where]
+    original = getattr(trainer_module.Trainer, method)
+
+    def and_signal(self: trainer_module.Trainer, step: int) -> object:
+        if step == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return original(self, step)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer_module.Trainer, method, and_signal)
+        assert train(root, name, "checkpoint.every_steps=0") == 128 + signal.SIGTERM
+    run = root / "runs" / name
+    saved = [path.name for path in (run / "checkpoints").iterdir()]
+    assert saved == [{"rollout": "step-000001", "evaluation": "step-000002"}[where]]
+    assert json.loads((run / "run.json").read_text())["status"] == "stopped"
+    assert train(root, name, "resume=auto", "checkpoint.every_steps=1") == 0
+    assert rows(root, name) == rows(root, plain)
+    assert rows(root, name, "evals") == rows(root, plain, "evals")
+    mine, whole = final_weights(root, name), final_weights(root, plain)
+    assert all((mine[key] == whole[key]).all() for key in whole)
+
+
+def test_resume_takes_auto_or_never(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "resume=auto" in refused_run(root, capsys, "resume=maybe")
 
 
 # -- dynamic sampling ---------------------------------------------------------------------------

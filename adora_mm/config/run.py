@@ -149,12 +149,27 @@ class CheckpointConfig(Section):
     every_steps: int = Field(default=0, ge=0)
     """0 saves at the end only."""
     keep_last: int = Field(default=2, ge=1)
+    keep_best: int = Field(default=1, ge=0)
+    """Checkpoints kept beyond the last ones for their held-out accuracy (the first evaluation mode;
+    only steps that were evaluated count)."""
 
 
 class CheckerConfig(Section):
     workers: int = Field(default=1, ge=1)
     timeout_s: float = Field(default=5.0, gt=0)
     memory_mb: int = Field(default=1024, ge=256)
+
+
+class FaultsConfig(Section):
+    """What a run does when something breaks; see docs/troubleshooting.md."""
+
+    max_skipped_updates: int = Field(default=3, ge=1)
+    """Optimizer steps skipped in a row, for a loss or gradient that is not finite, that stop the
+    run."""
+    rollout_retries: int = Field(default=1, ge=0)
+    """How often a rollout call that raises is repeated; sampling is keyed, so nothing changes."""
+    rollout_timeout_s: float = Field(default=3600.0, gt=0)
+    """A single call of the rollout engine that takes longer stops the run."""
 
 
 class LoggingConfig(Section):
@@ -185,6 +200,7 @@ class RunConfig(Section):
     evaluation: EvaluationConfig = EvaluationConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
     checker: CheckerConfig = CheckerConfig()
+    faults: FaultsConfig = FaultsConfig()
     logging: LoggingConfig = LoggingConfig()
 
     @model_validator(mode="after")

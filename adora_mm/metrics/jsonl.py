@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -15,6 +16,7 @@ class JsonlWriter:
 
     def __init__(self, path: Path, *, keep_until_step: int) -> None:
         """Open for appending; later rows and a half-written last line are dropped."""
+        self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists():
             _truncate(path, keep_until_step)
@@ -22,13 +24,24 @@ class JsonlWriter:
         self._file = path.open("a", encoding="utf-8", errors="replace")
 
     def write(self, row: Mapping[str, Any]) -> None:
-        """Append a row; NaN and infinities become null, since JSON has no word for them."""
-        self._file.write(json.dumps(_plain(row), ensure_ascii=False, allow_nan=False) + "\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        """Append a row; NaN and infinities become null, since JSON has no word for them.
+
+        Raises OSError that names the file when the disk is full; a resumed run cuts the half row.
+        """
+        try:
+            self._file.write(json.dumps(_plain(row), ensure_ascii=False, allow_nan=False) + "\n")
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise OSError(
+                f"{self.path}: cannot be written ({error.strerror}); is the disk full? Free some "
+                "and go on with --resume"
+            ) from error
 
     def close(self) -> None:
-        self._file.close()
+        # What a full disk did not take must not raise again; the row is told as lost already.
+        with contextlib.suppress(OSError):
+            self._file.close()
 
 
 def _truncate(path: Path, last_step: int) -> None:

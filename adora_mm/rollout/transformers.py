@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
+from adora_mm.faults import NonFiniteError
 from adora_mm.logprobs import policy_logits
 from adora_mm.models import (
     collate_prompts,
@@ -110,6 +111,11 @@ class TransformersBackend:
         rows = [_Row() for _ in range(len(prompts) * count)]
         for step in range(sampling.max_new_tokens):
             logits_BV = self._sampled_logits(state.logits_BV, sampling)
+            if logits_BV.isnan().any():
+                raise NonFiniteError(
+                    "the policy's logits are not finite: its weights are broken; start a new run "
+                    "with a lower train.learning_rate from policy.path=.../policy of a checkpoint"
+                )
             tokens_B = _draw(logits_BV, uniforms_BT[state.rows, step], sampling)
             logprobs_B = torch.log_softmax(logits_BV, -1).gather(-1, tokens_B[:, None])[:, 0]
             alive = self._record(rows, state.rows, tokens_B, logprobs_B)

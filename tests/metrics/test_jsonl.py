@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+import resource
+import signal
 from pathlib import Path
+
+import pytest
 
 from adora_mm.metrics.jsonl import JsonlWriter
 
@@ -47,3 +51,22 @@ def test_other_line_separators_inside_a_text_do_not_end_a_row(tmp_path: Path) ->
     JsonlWriter(path, keep_until_step=1).write({"step": 2})
     lines = [line for line in path.read_bytes().split(b"\n") if line]
     assert [json.loads(line)["step"] for line in lines] == [1, 2]
+
+
+def test_a_full_disk_names_the_file_and_the_way_on(tmp_path: Path) -> None:
+    """The kernel refuses to let the file grow, as a full disk does."""
+    path = tmp_path / "m.jsonl"
+    writer = JsonlWriter(path, keep_until_step=-1)
+    writer.write({"step": 1})
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (30, before[1]))
+    try:
+        with pytest.raises(OSError, match=r"m\.jsonl: cannot be written .*--resume"):
+            writer.write({"step": 2, "text": "x" * 100})
+        writer.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, ignored)
+    JsonlWriter(path, keep_until_step=1).write({"step": 2})
+    assert steps(path) == [1, 2]

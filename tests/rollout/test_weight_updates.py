@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 import torch
 from model_fixtures import KINDS, Tiny, TinyModels, save_tiny
 
+from adora_mm.faults import NonFiniteError
 from adora_mm.models import ResponseScorer, collate_prompts, load_policy
 from adora_mm.rollout import Sampling, build_backend
 from adora_mm.rollout.transformers import TransformersBackend
@@ -89,3 +91,12 @@ def test_weights_can_be_updated_and_trained_on_after_generation(tiny_model: Tiny
     logprobs, _ = scorer(batch, torch.tensor([[5, 6]] * 2), torch.ones(2, 2), (0, 1), 4)
     logprobs.sum().backward()
     assert all(weight.grad is not None for weight in backend.model.parameters())
+
+
+def test_broken_weights_are_told_before_they_answer(tiny_model: TinyModels) -> None:
+    tiny = tiny_model("qwen2")
+    backend = backend_of(tiny)
+    broken = {name: weight * math.nan for name, weight in tiny.load().named_parameters()}
+    backend.update_weights(broken.items(), version=1)
+    with pytest.raises(NonFiniteError, match="logits are not finite"):
+        backend.generate(tiny.prompts, SAMPLING)
