@@ -239,9 +239,7 @@ def _value_index(value: str, options: tuple[str, ...], profile: Profile) -> int 
     return None
 
 
-def _decide_option(
-    value: str, index: int, options: tuple[str, ...], profile: Profile
-) -> Verdict:
+def _decide_option(value: str, index: int, options: tuple[str, ...], profile: Profile) -> Verdict:
     """A value against one option; options like `5-2-3-1-4` are orders, compared as texts."""
     option = options_rules.strip_letter(options[index])
     orders = options_rules.orders(options)

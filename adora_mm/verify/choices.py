@@ -79,6 +79,8 @@ def gold_index(gold: str, options: Sequence[str]) -> int | None:
 
 def orders(options: Sequence[str]) -> list[str]:
     """The options without spaces, when all of them are orders such as `5-2-3-1-4`; else nothing."""
+    if not all("-" in option or "–" in option for option in options):
+        return []
     found = [plain_order(strip_letter(option)) for option in options]
     return found if len(found) > 1 and all(map(_ORDER.fullmatch, found)) else []
 

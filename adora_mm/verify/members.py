@@ -185,9 +185,9 @@ def _quantities(gold: Item, other: Item, target: Node, value: Node, profile: Pro
         target, value, factor = *radians, Fraction(1)
     if factor is None:
         return False, "different units"
-    if gold.unit is None and other.unit is not None and other.unit.name in ("'", '"'):
-        if scalars.decimals_of(value):
-            return False, "a mark of feet or minutes on a decimal"
+    marked = other.unit is not None and other.unit.name in ("'", '"')
+    if marked and gold.unit is None and scalars.decimals_of(value):
+        return False, "a mark of feet or minutes on a decimal"
     if factor != 1:
         if not profile.convert_units:
             return False, "a different unit"

@@ -73,7 +73,8 @@ def _place(point: Node) -> Fraction:
 def interval_without(node: Node, points: tuple[Node, ...]) -> Node:
     """An interval without points of it, as a union; raises AnswerError for points outside."""
     low, high = node.args
-    first, last = str(node.value or "()")
+    marks = str(node.value or "()")
+    first, last = marks[0], marks[1]
     start = None if low == Node("neg", (INFINITY,)) else _place(low)
     end = None if high == INFINITY else _place(high)
     placed = {_place(point): point for point in points[: MAX_ITEMS + 1]}
@@ -82,7 +83,9 @@ def interval_without(node: Node, points: tuple[Node, ...]) -> Node:
     if end is not None and placed.pop(end, None) is not None:
         last = ")"
     order = sorted(placed)
-    if order and ((start is not None and order[0] < start) or (end is not None and order[-1] > end)):
+    if order and (
+        (start is not None and order[0] < start) or (end is not None and order[-1] > end)
+    ):
         raise AnswerError("an excluded point outside its interval")
     ends = [placed[value] for value in order]
     pairs = list(zip([low, *ends], [*ends, high], strict=True))
