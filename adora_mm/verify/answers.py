@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from adora_mm.verify.containers import is_scalar
 from adora_mm.verify.derivations import follows
-from adora_mm.verify.items import CLOSING, OPENING, Item, parse_item
+from adora_mm.verify.items import CLOSING, OPENING, Item, parse_item, set_builder
 from adora_mm.verify.limits import (
     CACHED_CHARS,
     MAX_ANSWER_CHARS,
@@ -87,6 +87,8 @@ def _read(cleaned: str) -> Answer:
     cases = read_cases(tokens, fold_words(cleaned)) if "cases" in cleaned else None
     if cases is not None:
         return Answer(cleaned, tuple(cases), error=next((i.error for i in cases if i.error), ""))
+    if any(token.text in ("or", "\\}") for token in tokens[1:-1]):
+        tokens = _alternative_conditions(tokens)
     segments, joiner = split_members(tokens)
     if len(segments) > MAX_ITEMS:
         raise LimitError(f"the answer has more than {MAX_ITEMS} members")
@@ -110,6 +112,13 @@ def _read(cleaned: str) -> Answer:
     if len(items) > 1 and textual and any(len(item.words.split()) > 3 for item in items):
         items = [Item(None, (), None, whole)]  # a sentence with a comma is one text
     return Answer(cleaned, tuple(items), alternatives=joiner == "or", error=failed)
+
+
+def _alternative_conditions(tokens: list[Token]) -> list[Token]:
+    r"""The conditions of `\{x \mid x < 1 \text{ or } x > 5\}`; other tokens as they are."""
+    condition = set_builder(tokens)
+    texts = [token.text for token in condition]
+    return condition if "or" in texts and "\\}" not in texts else tokens
 
 
 def _is_interval(item: Item) -> bool:

@@ -201,13 +201,13 @@ def _choose(prediction: str, gold: str, options: tuple[str, ...], profile: Profi
     by_letter = _chosen_letter(prediction, options, index, profile)
     if by_letter is not None:
         return by_letter
-    decided = _decide(prediction, options_rules.strip_letter(options[index]), profile)
+    decided = _decide_option(prediction, index, options, profile)
     if not decided.correct:
         return decided
     precise = _value_index(prediction, options, exactly)
     if (
         precise not in (None, index)
-        and _value_index(prediction, (options[index],), exactly) is None
+        and not _decide_option(prediction, index, options, exactly).correct
     ):
         return verdict("incorrect", prediction, "exactly the value of another choice")
     return verdict("correct", prediction, f"the value of choice {options_rules.LETTERS[index]}")
@@ -233,7 +233,18 @@ def _chosen_letter(
 
 def _value_index(value: str, options: tuple[str, ...], profile: Profile) -> int | None:
     """The option whose value equals a value; None when there is none."""
-    for index, option in enumerate(options):
-        if _decide(value, options_rules.strip_letter(option), profile).correct:
+    for index in range(len(options)):
+        if _decide_option(value, index, options, profile).correct:
             return index
     return None
+
+
+def _decide_option(value: str, index: int, options: tuple[str, ...], profile: Profile) -> Verdict:
+    """A value against one option; options like `5-2-3-1-4` are orders, compared as texts."""
+    option = options_rules.strip_letter(options[index])
+    orders = options_rules.orders(options)
+    if not orders:
+        return _decide(value, option, profile)
+    same = options_rules.plain_order(value) == orders[index]
+    reason = "the same order" if same else "another order"
+    return verdict("correct" if same else "incorrect", value, reason)

@@ -19,6 +19,7 @@ _DRESS = re.compile(
 _LISTED = re.compile(r"(?:^|(?<=[\s,;({]))\(?([A-J])\s?[.):、](?=[\s}]*\w)")
 _LIST_CHARS = 600
 _BETWEEN = re.compile(r"[\s,;&/().{}*]+|\b(?:and|or)\b")
+_ORDER = re.compile(r"\d{1,3}(?:-\d{1,3}){2,}")
 _FONTS = re.compile(r"\\(?:text|mathbf|mathrm|textbf|bf|rm|textit|boldsymbol)\b\s*")
 
 
@@ -74,6 +75,19 @@ def gold_index(gold: str, options: Sequence[str]) -> int | None:
         ):
             return index
     return None
+
+
+def orders(options: Sequence[str]) -> list[str]:
+    """The options without spaces, when all of them are orders such as `5-2-3-1-4`; else nothing."""
+    if not all("-" in option or "–" in option for option in options):
+        return []
+    found = [plain_order(strip_letter(option)) for option in options]
+    return found if len(found) > 1 and all(map(_ORDER.fullmatch, found)) else []
+
+
+def plain_order(text: str) -> str:
+    """An order without spaces and text commands."""
+    return "".join(_FONTS.sub("", normalize(text)).split()).strip("{}.")
 
 
 def strip_letter(option: str) -> str:

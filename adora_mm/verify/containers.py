@@ -132,7 +132,7 @@ def _ratios(gold: Node, other: Node, profile: Profile) -> bool:
         return scalars.equal(Node("div", ratio.args), plain, profile)
     if len(gold.args) != len(other.args):
         return False
-    if _looks_like_time(gold) or _looks_like_time(other):
+    if _may_be_time(gold) and (_looks_like_time(gold) or _looks_like_time(other)):
         return in_order(gold.args, other.args, profile)
     for a, b in zip(gold.args[1:], other.args[1:], strict=True):
         crossed = Node("mul", (gold.args[0], b)), Node("mul", (other.args[0], a))
@@ -143,6 +143,12 @@ def _ratios(gold: Node, other: Node, profile: Profile) -> bool:
 
 def _zeros(node: Node) -> tuple[bool, ...]:
     return tuple(arg.op == "num" and arg.value == 0 for arg in node.args)
+
+
+def _may_be_time(node: Node) -> bool:
+    """`8:5` is none: minutes have two digits."""
+    minutes = node.args[-1].value
+    return not isinstance(minutes, Fraction) or minutes >= 10
 
 
 def _looks_like_time(node: Node) -> bool:

@@ -14,7 +14,7 @@ from adora_mm.verify.limits import AnswerError, LimitError
 from adora_mm.verify.normalize import fold_words
 from adora_mm.verify.plusminus import expand_pm
 from adora_mm.verify.ranges import FLIPPED, between, compass, ray, reals_without
-from adora_mm.verify.syntax import Node, func, symbols
+from adora_mm.verify.syntax import Node, func, symbols, walk
 from adora_mm.verify.tokens import END, Token
 from adora_mm.verify.units import Unit
 from adora_mm.verify.values import letters_product, read_value, unit_reading
@@ -36,6 +36,7 @@ _RELATIONS = {
 _EQUALITIES = frozenset({"=", "~", "in"})
 _RISING, _FALLING = frozenset({"<", "<="}), frozenset({">", ">="})
 _UNEVALUATED = frozenset({"int", "sum", "prod", "lim"})
+_TRUE_NORTH = frozenset({("°", "T"), ("°", "true"), ("°", "True")})
 _DEGREE_MARKS = frozenset({"°", "deg", "degree", "degrees"})
 OPENING = frozenset({"(", "[", "{", "\\{"})
 CLOSING = frozenset({")", "]", "}", "\\}"})
@@ -72,7 +73,7 @@ class Item:
 def parse_item(tokens: list[Token], whole: str, count: int) -> Item:
     """Read one of `count` members; a formula that cannot be read becomes words with the error."""
     words = fold_words(whole if count == 1 else " ".join(token.text for token in tokens))
-    condition = _set_builder(tokens)
+    condition = set_builder(tokens)
     if condition:
         return parse_item(condition, whole, 2)
     spelled = value_in_words(words) if tokens[0].kind in ("word", "text") else None
@@ -92,7 +93,7 @@ def parse_item(tokens: list[Token], whole: str, count: int) -> Item:
         return Item(None, (), None, words, error=str(error))
 
 
-def _set_builder(tokens: list[Token]) -> list[Token]:
+def set_builder(tokens: list[Token]) -> list[Token]:
     r"""The condition of `\{x : 1 < x < 5\}` or `\{x \in \mathbb{R} \mid x > 2\}`; else nothing."""
     ends = tokens[0].text, tokens[-1].text
     if ends != ("\\{", "\\}") or len(tokens) < 6:
@@ -137,7 +138,7 @@ def _bearing(tokens: list[Token], words: str) -> Item | None:
     if not bare and _DEGREE_MARKS.isdisjoint(texts):
         return None
     azimuth = compass("".join(token.text for token in tokens))
-    if azimuth is None and len(tokens) >= 3 and (tokens[-2].text, tokens[-1].text) == ("°", "T"):
+    if azimuth is None and len(tokens) >= 3 and (tokens[-2].text, tokens[-1].text) in _TRUE_NORTH:
         azimuth, _ = read_value(tokens[:-1])
     if azimuth is None:
         return None
@@ -167,8 +168,18 @@ def _parse_formula(tokens: list[Token], words: str) -> Item:
         if relation is not None and (symbols(relation.args[0]) or symbols(relation.args[1])):
             # 2k+2 = 2(k+1) may also be one expression written twice; 2x = 10 may not.
             chain = Item(None, relation.args, None, words) if symbols(relation.args[1]) else None
+            if chain is None and (label := _letters_label(relation.args[0], parts[0])):
+                chain = _values(label, parts[1:], words)
             return Item(None, (), None, words, relation=relation, other=chain)
     return _values(None, parts, words)
+
+
+def _letters_label(node: Node, tokens: list[Token]) -> str:
+    """`b + c`, `m - n`: several letters without a number, whose value the answer states."""
+    parts = walk(node)
+    if len(symbols(node)) < 2 or any(n.op not in ("add", "neg", "mul", "sym") for n in parts):
+        return ""
+    return "".join(token.text for token in tokens)
 
 
 def _split_relations(tokens: list[Token]) -> tuple[Parts, list[str]]:

@@ -52,6 +52,8 @@ def label_of(tokens: list[Token]) -> str | None:
         return _ratio_label(tokens)
     if tokens[0].text in _CALLED and len(tokens) > 3 and tokens[1].text == "(":
         return _call_label(tokens)
+    if tokens[0].text in ("E", "P", "Var") and len(tokens) > 3 and tokens[1].text == "[":
+        return _call_label(tokens)
     reader = _Reader()
     for position, token in enumerate(tokens):
         if token.kind == "op" and token.text in "(^:" and reader.named:
@@ -87,6 +89,8 @@ class _Reader:
         if kind == "num":
             numbered = text.isdigit() and (self.angle or (self.named and not spaced))
             return (self.glue or numbered) and self._add(text, joined=bool(self.words))
+        if text == "'" and self.words and len(self.words[-1]) == 1:
+            return self._add(text, joined=True)  # a derivative is not its function
         if kind == "op" and text in "_.'{}":
             self.glue = True
             return text != "{" or before in _BRACED
@@ -154,7 +158,7 @@ def _call_label(tokens: list[Token]) -> str | None:
     """`f(3)`, `g(-1)`, `d(A,B)`, `P(X=2)`: a function at stated values."""
     inner = tokens[2:-1]
     readable = all(t.kind in ("word", "num", "text") or t.text in _IN_CALLS for t in inner)
-    if tokens[-1].text != ")" or not readable:
+    if tokens[-1].text != {"(": ")", "[": "]"}[tokens[1].text] or not readable:
         return None
     return f"{tokens[0].text}({''.join(token.text for token in inner)})"
 

@@ -33,6 +33,10 @@ def compare_items(gold: Item, other: Item, profile: Profile) -> Outcome:
             continue
         if not left.chain or not right.chain or not (gold.chain or other.chain):
             continue
+        if left is gold.other and gold.relation is not None and not gold.chain:
+            named = len(left.chain) > 1 and left.chain[0].op == "sym"  # m_{\max}
+            if len(left.chain) < 2 or not (named or not _contradiction(left, profile)):
+                continue  # an equation is not the value of its right side
         if left is gold.other and left.glued and right.unit is None and not profile.glued_unit:
             continue
         again = _compare_once(left, right, profile)
@@ -181,6 +185,9 @@ def _quantities(gold: Item, other: Item, target: Node, value: Node, profile: Pro
         target, value, factor = *radians, Fraction(1)
     if factor is None:
         return False, "different units"
+    marked = other.unit is not None and other.unit.name in ("'", '"')
+    if marked and gold.unit is None and scalars.decimals_of(value):
+        return False, "a mark of feet or minutes on a decimal"
     if factor != 1:
         if not profile.convert_units:
             return False, "a different unit"

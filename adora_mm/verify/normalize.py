@@ -44,6 +44,7 @@ CHINESE_WORDS = (
     ("千克", " kg"), ("公斤", " kg"), ("毫升", " mL"), ("克", " g"), ("吨", " tonnes"),
     ("升", " L"), ("单位", " units"), ("人民币", " "), ("元", " yuan"), ("无解", "no solution"),
     ("或", " or "), ("面积", "area "), ("周长", "perimeter "), ("体积", "volume "),
+    ("高度", "height "), ("宽度", "width "), ("半径", "radius "), ("直径", "diameter "),
     ("和", " and "),
     ("平方厘米", " cm^2"), ("平方毫米", " mm^2"), ("平方千米", " km^2"), ("平方米", " m^2"),
     ("立方厘米", " cm^3"),
@@ -71,6 +72,9 @@ _STATED = re.compile(
     r"(?<=[\w)])\s*的?(?:度数|大小|数值|值|长度|长)?(?:是|为|等于)(?=\s*[-\d\\(√])"
 )
 _BARRED = re.compile("(?:\\d\u0305)+|(?:\\d\u0307)+")
+_PARTS_OF = re.compile(
+    r"(?<![\w.])(\d{1,9}|[一二三四五六七八九十])分之(\d{1,9}|[一二三四五六七八九十])(?![\w.])"
+)
 _COUNTER = re.compile(r"(?<=\d)\s*[个人只条块件名本张种次岁](?=\s*[。.]?\s*$)")
 _SUPER = re.compile(f"[{''.join(SUPERSCRIPTS)}]+")
 _SUB = re.compile(f"[{''.join(SUBSCRIPTS)}]+")
@@ -89,8 +93,14 @@ _OHMS = re.compile(
 )
 _DEGREES_OF = re.compile(r"(?:°|degrees?)\s*(celsius|fahrenheit)", re.IGNORECASE)
 _TEMPERATURE = re.compile(r"°\s*([CF])(?![a-zA-Z])")
+_TEXT_COLON = re.compile(r"\\text\s?\{([^{}:]*):\s*\}")
+_TEXT_AND = re.compile(r"(?<=\S)\s?\\text\s?\{\s?and\s+(?=\w)")
+_OUTWARD = re.compile(
+    r"(^|\\cup|\\in(?![a-z])|=)\s{0,4}([\[\]])([^\[\](){},]*,[^\[\](){},]*)([\[\]])"
+)
 _COMMANDS = re.compile(r"\\([a-zA-Z]+)")
 _RENAMED = {
+    "nicefrac": "\\frac", "sfrac": "\\frac", "bigcup": "\\cup",
     "dfrac": "\\frac", "tfrac": "\\frac", "cfrac": "\\frac", "leq": "\\le", "geq": "\\ge",
     "neq": "\\ne", "leqslant": "\\le", "geqslant": "\\ge", "lt": "<", "gt": ">",
     "dbinom": "\\binom", "tbinom": "\\binom", "mathrm": "\\text", "textrm": "\\text",
@@ -130,8 +140,10 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\\([%&#])"), r"\1"),
     (re.compile(r"\*\s*\\(?:degree|circ)(?![a-z])"), "°"),
     (re.compile(r"(?:\{\}\s*)?\^\s*(?:\{\s*(?:\\circ|°)\s*\}|\\circ(?![a-z])|°)|\{\}°"), "°"),
-    (re.compile(r"(?<=[\d}\s])\\circ(?![a-zA-Z])"), "°"),
+    (re.compile(r"(?<=[\d}\s])\\(?:circ|deg)(?![a-zA-Z])"), "°"),
+    (re.compile(r"\x1e\[\s?-?[\d.]{1,8}\s?(?:pt|ex|em|mm|cm)\s?\]"), "\x1e"),
     (re.compile(r"\\[()\[\]]"), " "),
+    (re.compile(r"\\\s?$"), ""),
     (re.compile(r"(?<=\d)\s*\{(\\[dt]?frac\s*\{\d+\}\s*\{\d+\})\}"), r"\1"),
     (re.compile(r"\\(?:SI|qty)\s*\{([^{}]*)\}\s*\{([^{}]*)\}"), r"\1 \\text{\2}"),
     (re.compile(r"(?<!\d)\.(?=\s*\\(?:overline|dot|bar)(?![a-z]))"), "0."),
@@ -146,6 +158,20 @@ def _rename(match: re.Match[str]) -> str:
     return _RENAMED.get(match.group(1), match.group(0))
 
 
+def _text_outside(text: str) -> str:
+    """Signs and words inside text commands that separate values, and `]a, b[` in a union."""
+    if ":" in text and "\\text" in text:
+        text = _TEXT_COLON.sub(r"\\text{\1}:", text)
+    if "and" in text and "\\text" in text:
+        text = _TEXT_AND.sub(r" and \\text{", text)
+    return _OUTWARD.sub(_open_ends, text) if "[" in text and "\\cup" in text else text
+
+
+def _open_ends(match: re.Match[str]) -> str:
+    before, low, inner, high = match.groups()
+    return before + " " + low.replace("]", "(") + inner + high.replace("[", ")")
+
+
 def _superscript(match: re.Match[str]) -> str:
     return "^{" + "".join(SUPERSCRIPTS[sign] for sign in match.group(0)) + "}"
 
@@ -154,12 +180,18 @@ def _subscript(match: re.Match[str]) -> str:
     return "_{" + "".join(SUBSCRIPTS[sign] for sign in match.group(0)) + "}"
 
 
+def _part_of(match: re.Match[str]) -> str:
+    below, above = (NUMERALS.get(part, part) for part in match.groups())
+    return f"\\frac{{{above}}}{{{below}}}"
+
+
 def _from_unicode(text: str) -> str:
     text = _INVISIBLE.sub("", text.replace("\u00a0", " "))
     if "\u0305" in text or "\u0307" in text:
         text = _BARRED.sub(lambda match: f"\\overline{{{match.group()[::2]}}}", text)
     if _CHINESE.search(text):
         text = _FIRST_OPTION.sub(r"\1. ", text)
+        text = _PARTS_OF.sub(_part_of, text)
         for name, word in CHINESE_WORDS:
             text = text.replace(name, word)
         text = _STATED.sub(" = ", _COUNTER.sub("", text))
@@ -218,7 +250,7 @@ def _normalize(text: str) -> str:
         text = text.replace("\\\\", "\x1e")
         for pattern, replacement in _RULES:
             text = pattern.sub(replacement, text)
-        text = _COMMANDS.sub(_rename, text).replace("\x1e", "\\\\")
+        text = _text_outside(_COMMANDS.sub(_rename, text).replace("\x1e", "\\\\"))
     elif "^" in text:
         text = text.replace("^°", "°").replace("^{°}", "°")
     text = _in_words(text)

@@ -21,6 +21,7 @@ from adora_mm.verify.limits import MAX_DEPTH, MAX_NODES, AnswerError, LimitError
 from adora_mm.verify.numerals import literal, mixed_part, repeating
 from adora_mm.verify.syntax import CONTAINERS, Node, number, symbol
 from adora_mm.verify.tokens import END, Token
+from adora_mm.verify.vectors import negated
 from adora_mm.verify.vocabulary import (
     CONSTANTS,
     FUNCTIONS,
@@ -103,7 +104,7 @@ class Parser:
             self.enter()
             inner = self.product()
             self.depth -= 1
-            return Node("neg", (inner,)) if negative else inner
+            return negated(inner) if negative else inner
         if self.at_cmd("pm", "mp"):
             sign = self.advance().text
             self.enter()
@@ -139,7 +140,7 @@ class Parser:
         """Whether the token ahead is a word that can only be a unit: the value ends here."""
         token = self.peek(offset)
         if token.kind == "text":
-            return token.text not in FUNCTIONS and (
+            return (token.text == "min" or token.text not in FUNCTIONS) and (
                 len(token.text) != 1 or units.is_ambiguous(token.text)
             )
         return token.kind == "word" and (units.is_unit_word(token.text) or self.is_noun(token))

@@ -53,19 +53,47 @@ def compass(text: str) -> Node | None:
 
 def reals_without(points: tuple[Node, ...]) -> Node:
     """All real numbers but these points, as a union of open intervals."""
-    placed: dict[Fraction, Node] = {}
-    for point in points[: MAX_ITEMS + 1]:
-        try:
-            value = exact.approximate(exact.evaluate(point))
-        except (NotExactError, LimitError):
-            value = None
-        if value is None:
-            raise AnswerError("an excluded point without a value")
-        placed[value] = point
+    placed = {_place(point): point for point in points[: MAX_ITEMS + 1]}
     ends = [placed[value] for value in sorted(placed)]
     bounds = zip([Node("neg", (INFINITY,)), *ends], [*ends, INFINITY], strict=True)
     parts = tuple(Node("interval", pair, "()") for pair in bounds)
     return Node("union", parts) if placed else REALS
+
+
+def _place(point: Node) -> Fraction:
+    try:
+        value = exact.approximate(exact.evaluate(point))
+    except (NotExactError, LimitError):
+        value = None
+    if value is None:
+        raise AnswerError("an excluded point without a value")
+    return value
+
+
+def interval_without(node: Node, points: tuple[Node, ...]) -> Node:
+    """An interval without points of it, as a union; raises AnswerError for points outside."""
+    low, high = node.args
+    marks = str(node.value or "()")
+    first, last = marks[0], marks[1]
+    start = None if low == Node("neg", (INFINITY,)) else _place(low)
+    end = None if high == INFINITY else _place(high)
+    placed = {_place(point): point for point in points[: MAX_ITEMS + 1]}
+    if start is not None and placed.pop(start, None) is not None:
+        first = "("
+    if end is not None and placed.pop(end, None) is not None:
+        last = ")"
+    order = sorted(placed)
+    if order and (
+        (start is not None and order[0] < start) or (end is not None and order[-1] > end)
+    ):
+        raise AnswerError("an excluded point outside its interval")
+    ends = [placed[value] for value in order]
+    pairs = list(zip([low, *ends], [*ends, high], strict=True))
+    parts = tuple(
+        Node("interval", pair, (first if k == 0 else "(") + (last if k == len(ends) else ")"))
+        for k, pair in enumerate(pairs)
+    )
+    return parts[0] if len(parts) == 1 else Node("union", parts)
 
 
 def excluded_points(node: Node) -> tuple[Node, ...]:

@@ -80,6 +80,8 @@ def same_statement(gold: tuple[str, ...], other: tuple[str, ...]) -> bool | None
         return False if gold[1] != other[1] else (True if "" in (gold[2], other[2]) else None)
     if gold[0] != "clock" or other[0] != "clock":
         return gold == other
+    if "padded" in (gold[3], other[3]) and "12h" not in (gold[2], other[2]):
+        return gold[1] == other[1]  # 1:04 is no ratio
     if "12h" not in (gold[2], other[2]):
         return None
     if gold[2] and other[2]:
@@ -132,7 +134,7 @@ def _correspondence(left: list[str], right: list[str]) -> tuple[str, str]:
 def _clock(text: str) -> tuple[str, ...] | None:
     """Seconds since midnight and how the half of the day is known: `12h`, `24h` or not at all."""
     if text.lower() in _NAMED_TIMES:
-        return "clock", str(_NAMED_TIMES[text.lower()]), "12h"
+        return "clock", str(_NAMED_TIMES[text.lower()]), "12h", ""
     if ":" not in text and text[-1] not in "mM":
         return None
     match = _CLOCK.fullmatch(text) or _HOURS.fullmatch(text)
@@ -146,7 +148,8 @@ def _clock(text: str) -> tuple[str, ...] | None:
         hour = hour % 12 + (12 if half == "p" else 0)
     unambiguous = hour > 12 or match.group(1).startswith("0")
     known = "12h" if half else "24h" if unambiguous else ""
-    return "clock", str((hour * 60 + minute) * 60 + second), known
+    padded = "padded" if (match.group(2) or "").startswith("0") else ""
+    return "clock", str((hour * 60 + minute) * 60 + second), known, padded
 
 
 # -- directions -------------------------------------------------------------------------------

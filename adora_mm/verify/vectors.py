@@ -58,3 +58,11 @@ def determinant(rows: list[list[Node]]) -> Node:
         product = Node("mul", (entry, minor))
         terms.append(Node("neg", (product,)) if column % 2 else product)
     return Node("add", tuple(terms))
+
+
+def negated(node: Node) -> Node:
+    """The opposite of a value; of a matrix entry by entry."""
+    if node.op != "matrix":
+        return Node("neg", (node,))
+    rows = (tuple(Node("neg", (entry,)) for entry in row.args) for row in node.args)
+    return Node("matrix", tuple(Node("row", row) for row in rows))
