@@ -72,9 +72,13 @@ def batch(model: Path) -> Minibatch:
     """Two micro-batches of three groups."""
     processor = Processor(model)
     (minibatch,) = minibatches_of(
-        fixed_groups(processor), LOSS, num_minibatches=1, groups_per_microbatch=3,
+        fixed_groups(processor),
+        LOSS,
+        TrainConfig(total_steps=1, groups_per_microbatch=3),
+        num_minibatches=1,
+        batching="prefix",
         pad=processor.pad_token_id,
-    )  # fmt: skip
+    )
     return minibatch
 
 

@@ -10,12 +10,15 @@ from pathlib import Path
 import pytest
 
 WORKER = Path(__file__).with_name("kill_worker.py")
+LAUNCHER = {"RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"}
 
 
 @pytest.mark.slow
 def test_a_killed_run_resumes_exactly(tmp_path: Path) -> None:
     """A rollout, an evaluation, a checkpoint: three of the worker's points, one each."""
-    environment = dict(os.environ, PYTHONPATH=str(WORKER.parents[1]), OMP_NUM_THREADS="1")
+    # A test of this process may have started a process group of its own: its port is not ours.
+    environment = {k: v for k, v in os.environ.items() if k not in LAUNCHER}
+    environment |= {"PYTHONPATH": str(WORKER.parents[1]), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [sys.executable, str(WORKER), str(tmp_path), "--points", "3"],
         env=environment,

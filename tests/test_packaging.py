@@ -24,7 +24,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 MODULES_OF = {"pillow": "PIL", "pyyaml": "yaml", "mpmath": "mpmath"}
 """Distributions whose module has another name."""
 
-HOSTS = frozenset({"verl"})
+HOSTS = frozenset({"verl", "flash_attn"})
 """Trainers that load an adapter of ours by themselves: where that happens, they are installed."""
 
 
