@@ -39,11 +39,6 @@ def local_copy(path: Path) -> Path:
     if not is_hub_name(path):
         return path
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import (
-        HfHubHTTPError,
-        LocalEntryNotFoundError,
-        RepositoryNotFoundError,
-    )
 
     name, _, revision = str(path).partition("@")
     try:
@@ -55,7 +50,7 @@ def local_copy(path: Path) -> Path:
                 allow_patterns=_DOWNLOADED,
             )
         )
-    except (HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError, OSError) as error:
+    except OSError as error:  # the hub's own errors are OSErrors too
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ValueError(
             f"{path}: no such file or folder, and the hub did not give it ({reason}); download it "
