@@ -35,7 +35,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"models", "distributed"}),
     frozenset({"batching", "rollout", "hub", "gradients"}),
     frozenset({"microbatch_memory", "peers"}),
-    frozenset({"engine", "metrics", "plan", "samples", "optimizer_state"}),
+    frozenset({"balance", "engine", "metrics", "plan", "samples", "optimizer_state"}),
     frozenset({"checkpoint", "collect", "training_data"}),
     frozenset({"validation", "step", "run_folder"}),
     frozenset({"metrics.console"}),
