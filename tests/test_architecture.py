@@ -41,6 +41,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"validation", "step", "run_folder"}),
     frozenset({"metrics.console"}),
     frozenset({"recorder", "dynamic_sampling"}),
+    frozenset({"overlap"}),
     frozenset({"trainer"}),
     frozenset({"launch", "report", "doctor"}),
     frozenset({"cli"}),
