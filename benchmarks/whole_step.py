@@ -46,7 +46,7 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.side:
-        SIDES[arguments.side](arguments.folder, arguments.prompts)
+        SIDES[arguments.side](arguments.folder, arguments.prompts, arguments.image_px[0])
         return 0
     rows = []
     for pixels in arguments.image_px:
@@ -80,7 +80,7 @@ def compare(pixels: int, prompts: int, rounds: int) -> dict[str, float]:
                 work = folder / f"{side}-{number}"
                 work.mkdir()
                 (work / "data").symlink_to(folder / "data")
-                found[side].append(run_side(side, work, prompts))
+                found[side].append(run_side(side, work, prompts, pixels))
     ratios = [t["s"] / a["s"] for a, t in zip(found["adora"], found["trl"], strict=True)]
     medians = {
         f"{side}_{key}": statistics.median(row[key] for row in rows)
@@ -90,10 +90,10 @@ def compare(pixels: int, prompts: int, rounds: int) -> dict[str, float]:
     return medians | {"ratio": statistics.median(ratios)}
 
 
-def run_side(side: str, work: Path, prompts: int) -> dict[str, float]:
+def run_side(side: str, work: Path, prompts: int, pixels: int) -> dict[str, float]:
     command = [sys.executable, __file__, "--side", side, "--folder", str(work)]
     done = subprocess.run(
-        [*command, "--prompts", str(prompts)],
+        [*command, "--prompts", str(prompts), "--image-px", str(pixels)],
         capture_output=True,
         text=True,
         env=dict(os.environ, OMP_NUM_THREADS="1"),
@@ -119,7 +119,7 @@ class StepTimes:
         return (self.marks[-1] - self.marks[1]) / (len(self.marks) - 2)
 
 
-def run_adora(folder: Path, prompts: int) -> None:
+def run_adora(folder: Path, prompts: int, pixels: int) -> None:
     from adora_mm import trainer
     from adora_mm.config import load_config
     from adora_mm.launch import train
@@ -142,7 +142,8 @@ def run_adora(folder: Path, prompts: int) -> None:
             f"train.groups_per_microbatch={GROUPS_PER_MICROBATCH}", "engine.threads=1",
             f"train.learning_rate={LEARNING_RATE}", "advantage.adora.enabled=false",
             "reward.format=0", "checkpoint.every_steps=0", "logging.report=false",
-            "logging.tensorboard=false", "data.max_pixels=null",
+            "logging.tensorboard=false", f"data.max_pixels={pixels**2}",
+            "data.max_prompt_tokens=1024",
         ],
     )  # fmt: skip
     run = train(config, resume=False, make_data=lambda: None)
@@ -152,7 +153,7 @@ def run_adora(folder: Path, prompts: int) -> None:
     save(folder, times, statistics.mean(lengths))
 
 
-def run_trl(folder: Path, prompts: int) -> None:
+def run_trl(folder: Path, prompts: int, pixels: int) -> None:
     os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"
     from datasets import Dataset, Image
     from transformers import AutoProcessor, TrainerCallback
@@ -175,6 +176,8 @@ def run_trl(folder: Path, prompts: int) -> None:
         }
         for problem in problems
     ]
+    processor = AutoProcessor.from_pretrained(str(path))
+    processor.image_processor.size["longest_edge"] = pixels**2
     banned = Processor(path).banned_token_ids
     times, lengths = StepTimes(), []
 
@@ -215,7 +218,7 @@ def run_trl(folder: Path, prompts: int) -> None:
             args=settings,
             reward_funcs=reward,
             train_dataset=Dataset.from_list(rows).cast_column("image", Image()),
-            processing_class=AutoProcessor.from_pretrained(str(path)),
+            processing_class=processor,
             callbacks=[Marks()],
         ).train()
     save(folder, times, statistics.mean(lengths[1:-1]))
