@@ -1,7 +1,8 @@
 """Checkpoints: a policy that transformers loads, the optimizer by parameter name, the run's place.
 
     checkpoints/step-000040/
-      policy/               HF model folder with tokenizer and image processor
+      policy/               HF model folder with tokenizer and image processor; adapters merged
+      adapter/              with policy.lora: the adapters in peft's format
       optimizer/            safetensors, at most about 1 GiB each
       trainer_state.json    step, data position, counters
       COMPLETE              written last
@@ -28,6 +29,7 @@ from adora_mm import distributed
 from adora_mm.engine import Engine
 from adora_mm.faults import NonFiniteError
 from adora_mm.files import sync, sync_tree
+from adora_mm.lora import save_adapter
 from adora_mm.optimizer_state import read_state, write_state
 from adora_mm.processor import Processor
 
@@ -54,9 +56,12 @@ def save_checkpoint(
             shutil.rmtree(partial, ignore_errors=True)
             (partial / "optimizer").mkdir(parents=True)
         save_policy(partial / "policy", engine, processor)
+        if engine.lora is not None:
+            save_adapter(partial / "adapter", engine.model, engine.adapter_weights(), writes=writes)
         _save_optimizer(partial / "optimizer", engine, writes=writes)
         if writes:
-            content = {"format": FORMAT_VERSION, "updates": engine.updates, **state}
+            content = {"format": FORMAT_VERSION, "updates": engine.updates, "lora": _lora(engine)}
+            content |= state
             text = json.dumps(content, indent=1, sort_keys=True)
             (partial / "trainer_state.json").write_text(text, encoding="utf-8")
             (partial / COMPLETE).write_text(f"{FORMAT_VERSION}\n", encoding="utf-8")
@@ -96,9 +101,15 @@ def save_policy(folder: Path, engine: Engine, processor: Processor) -> None:
 def load_checkpoint(folder: Path, engine: Engine) -> dict[str, Any]:
     """Restore weights and optimizer, on any number of ranks and any ZeRO stage.
 
+    Weights that are not trained stay as policy.path has them, so adapters are never merged twice.
     Returns the trainer's state. Raises CheckpointError for an incomplete folder.
     """
     state = read_trainer_state(folder)
+    if state.get("lora") != _lora(engine):
+        raise CheckpointError(
+            f"{folder}: was written with policy.lora={state.get('lora')}, this run has "
+            f"{_lora(engine)}; resume with the same, or start from its policy/ folder"
+        )
     try:
         shards = [safe_open(path, "pt") for path in sorted((folder / "optimizer").iterdir())]
     except (OSError, SafetensorError) as error:
@@ -181,6 +192,10 @@ def _save_optimizer(folder: Path, engine: Engine, *, writes: bool) -> None:
             shard, size, count = {}, 0, count + 1
     if shard:
         save_file(shard, folder / f"{count:05d}.safetensors")
+
+
+def _lora(engine: Engine) -> dict[str, Any] | None:
+    return None if engine.lora is None else engine.lora.model_dump(mode="json")
 
 
 def _nbytes(tensors: Iterable[Tensor]) -> Iterable[int]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -26,9 +27,11 @@ from adora_mm.config.loading import merge
 from adora_mm.distributed import add_up, combine
 from adora_mm.faults import SKIPPED
 from adora_mm.gradients import discard_gradients
+from adora_mm.lora import adapter_weights, adapters_off, add_adapters, plain_weights
 from adora_mm.losses import LossInputs, policy_loss
 from adora_mm.microbatch_memory import MicrobatchMemory
 from adora_mm.models import DTYPES, ResponseScorer, choose_batching, load_policy
+from adora_mm.optimizer import build_optimizer, freeze_parts, set_learning_rates
 
 
 def deepspeed_config(
@@ -58,6 +61,8 @@ def deepspeed_config(
 class Engine:
     """One policy under training, and its frozen reference when the loss has a KL term.
 
+    With adapters (`policy.lora`) the reference is the policy without them: no second model.
+
     Every rank calls every method in the same order: each of them may communicate.
     """
 
@@ -75,12 +80,14 @@ class Engine:
         group_size: int,
         total_updates: int,
         device: torch.device,
+        seed: int = 0,
         say: Callable[[str], None] = print,
     ) -> None:
         import deepspeed
 
         self.loss_config = loss
         self.train_config = train
+        self.lora = policy.lora
         self.zero_stage = engine.zero_stage
         self.device = device
         self.max_tokens = _most_response_tokens(train, group_size, max_response_tokens)
@@ -97,7 +104,7 @@ class Engine:
             batching=self.batching,
         )
         model = self._load(model_path, policy)
-        _prepare(model, policy)
+        _prepare(model, policy, seed)
         scorer = self._scorer(model)
         config = deepspeed_config(
             engine,
@@ -106,11 +113,15 @@ class Engine:
             microbatch_rows=train.groups_per_microbatch * group_size,
         )
         self.deepspeed: Any = deepspeed.initialize(
-            model=scorer, optimizer=_optimizer(scorer, train), config=config
+            model=scorer, optimizer=build_optimizer(model, train), config=config
         )[0]
         self.reference: Any = None
         if loss.kl_coef > 0:
-            self.reference = self._load_reference(model_path, policy, config)
+            self.reference = (
+                self._load_reference(model_path, policy, config)
+                if self.lora is None
+                else self.deepspeed
+            )
 
     @property
     def model(self) -> Any:
@@ -136,7 +147,7 @@ class Engine:
 
         `optim/skipped_token_frac` is the share of tokens in groups that needed no scoring. A step
         whose loss or gradient is not finite is not taken, on any rank: its metrics are `SKIPPED`=1
-        and the learning rate. Raises MemoryFault when a micro-batch does not fit.
+        and the learning rates. Raises MemoryFault when a micro-batch does not fit.
         """
         scored = minibatch.scored_tokens
         counts = combine(
@@ -147,7 +158,12 @@ class Engine:
             }
         )
         self.deepspeed.train()
-        rate = self._set_learning_rate()
+        rates = set_learning_rates(
+            self.deepspeed.optimizer,
+            self.train_config,
+            self.updates,
+            total_updates=self.total_updates,
+        )
         metrics = combine(
             self.memory.run(
                 minibatch.micro_batches,
@@ -160,12 +176,12 @@ class Engine:
             grad_norm = self._step()
         if not math.isfinite(grad_norm):
             self._discard_gradients()
-            return {SKIPPED: 1.0, "optim/lr": rate}
+            return {SKIPPED: 1.0, **rates}
         self.updates += 1
         skipped = 1 - counts["scored_tokens"] / max(counts["tokens"], 1)
         return metrics | {
             "optim/grad_norm": grad_norm,
-            "optim/lr": rate,
+            **rates,
             "optim/skipped_token_frac": skipped,
             SKIPPED: 0.0,
         }
@@ -188,12 +204,15 @@ class Engine:
         discard_gradients(self.deepspeed, self.zero_stage)
 
     def named_weights(self) -> Iterator[tuple[str, Tensor]]:
-        """Every parameter under its HF name, whole, one at a time (gathered under ZeRO-3)."""
-        import deepspeed
+        """Every parameter under its HF name, whole, one at a time (gathered under ZeRO-3).
 
-        for name, parameter in self.model.named_parameters():
-            with deepspeed.zero.GatheredParameters([parameter], enabled=self.zero_stage == 3):
-                yield name, parameter.detach()
+        Adapters are merged into copies of what they adapt; the policy itself is not changed.
+        """
+        return plain_weights(self.model, partitioned=self.zero_stage == 3)
+
+    def adapter_weights(self) -> Iterator[tuple[str, Tensor]]:
+        """The adapters under peft's names, gathered likewise; nothing without `policy.lora`."""
+        return adapter_weights(self.model, partitioned=self.zero_stage == 3)
 
     def _with_logprobs(self, batch: MicroBatch, on_policy: bool) -> MicroBatch:
         old = ref = None
@@ -201,7 +220,8 @@ class Engine:
             if not on_policy:
                 old, _ = self._score(self.deepspeed, batch)
             if self.reference is not None:
-                ref, _ = self._score(self.reference, batch)
+                with nullcontext() if self.lora is None else adapters_off(self.model):
+                    ref, _ = self._score(self.reference, batch)
         return replace(batch, old_logprobs_BT=old, ref_logprobs_BT=ref)
 
     def _score(self, module: Any, batch: MicroBatch) -> tuple[Tensor, Tensor]:
@@ -229,12 +249,6 @@ class Engine:
             num_sequences=counts["sequences"],
             scored_tokens=counts["scored_tokens"],
         )
-
-    def _set_learning_rate(self) -> float:
-        rate = learning_rate(self.train_config, self.updates, total_updates=self.total_updates)
-        for group in self.deepspeed.optimizer.param_groups:
-            group["lr"] = rate
-        return rate
 
     def _step(self) -> float:
         """Take the optimizer step unless the gradient is not finite; its norm before clipping.
@@ -273,18 +287,6 @@ class Engine:
         return reference
 
 
-def learning_rate(train: TrainConfig, update: int, *, total_updates: int) -> float:
-    """Learning rate of an optimizer step (from 0): linear warm-up, then constant or cosine."""
-    if update < train.warmup_steps:
-        return train.learning_rate * (update + 1) / train.warmup_steps
-    if train.schedule == "constant":
-        return train.learning_rate
-    span = max(1, total_updates - train.warmup_steps)
-    progress = min(1.0, (update - train.warmup_steps) / span)
-    share = 0.5 * (1 + math.cos(math.pi * progress))
-    return train.learning_rate * (train.min_lr_ratio + (1 - train.min_lr_ratio) * share)
-
-
 def _most_response_tokens(train: TrainConfig, group_size: int, max_response_tokens: int) -> int:
     """Bound on the response tokens of any micro-batch of any rank."""
     most = train.groups_per_microbatch * group_size * max_response_tokens
@@ -293,25 +295,9 @@ def _most_response_tokens(train: TrainConfig, group_size: int, max_response_toke
     return min(most, max(train.max_tokens_per_microbatch, max_response_tokens))
 
 
-def _prepare(model: Any, policy: PolicyConfig) -> None:
+def _prepare(model: Any, policy: PolicyConfig, seed: int) -> None:
     if policy.gradient_checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-    if policy.freeze_vision:
-        if getattr(model.model, "visual", None) is None:
-            raise ValueError("policy.freeze_vision=true, but this model has no vision tower")
-        model.model.visual.requires_grad_(False)
-
-
-def _optimizer(module: nn.Module, train: TrainConfig) -> torch.optim.Optimizer:
-    """AdamW; weight decay on matrices only, as transformers' and OpenRLHF's trainers do."""
-    trained = [p for p in module.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in trained if p.dim() > 1], "weight_decay": train.weight_decay},
-        {"params": [p for p in trained if p.dim() <= 1], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(
-        [group for group in groups if group["params"]],
-        lr=train.learning_rate,
-        betas=train.betas,
-        eps=train.adam_eps,
-    )
+    freeze_parts(model, policy)
+    if policy.lora is not None:
+        add_adapters(model, policy, seed=seed)

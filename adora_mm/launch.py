@@ -189,6 +189,7 @@ def _engine(config: RunConfig, setting: Setting, device: Any, console: ConsoleLo
         group_size=config.rollout.group_size,
         total_updates=setting.plan.total_updates,
         device=device,
+        seed=config.seed,
         say=console.say,
     )
 

@@ -2,7 +2,7 @@
 
     engine_worker.py MODEL OUT STAGE [--load FOLDER] [--save FOLDER] [--updates N] [--kl COEF]
         [--batching NAME] [--max-tokens N] [--checkpointing] [--recompute-old]
-        [--without-signal GROUP ...] [--keep-all]
+        [--without-signal GROUP ...] [--keep-all] [--lora]
 
 Six groups of three completions: two prompts without an image, two with one, two with two images of
 other sizes, so that ranks differ in images and lengths. OUT gets weights and metrics of rank 0.
@@ -24,7 +24,7 @@ from safetensors.torch import save_file
 from adora_mm import distributed
 from adora_mm.batching import TrainGroup, rank_share
 from adora_mm.checkpoint import load_checkpoint, save_checkpoint
-from adora_mm.config import EngineConfig, LossConfig, PolicyConfig, TrainConfig
+from adora_mm.config import EngineConfig, LoraConfig, LossConfig, PolicyConfig, TrainConfig
 from adora_mm.engine import Engine
 from adora_mm.processor import Processor
 from adora_mm.step import minibatches_of
@@ -80,6 +80,7 @@ def main() -> None:
     parser.add_argument("--without-signal", type=int, nargs="*", default=[])
     parser.add_argument("--keep-all", action="store_true")
     parser.add_argument("--poison-rank", type=int, help="its first update has advantages of NaN")
+    parser.add_argument("--lora", action="store_true", help="with another rate for the tower's")
     arguments = parser.parse_args()
 
     rank, world_size, device = distributed.start(threads=1)
@@ -88,11 +89,14 @@ def main() -> None:
     engine = Engine(
         arguments.model,
         policy=PolicyConfig(
-            path=str(arguments.model), gradient_checkpointing=arguments.checkpointing
+            path=str(arguments.model),
+            gradient_checkpointing=arguments.checkpointing,
+            lora=LoraConfig(rank=4, vision=True) if arguments.lora else None,
         ),
         train=TrainConfig(
             total_steps=1,
             learning_rate=1e-2,
+            vision_learning_rate=2e-3 if arguments.lora else None,
             groups_per_microbatch=1 if world_size == 2 else 4,
             max_tokens_per_microbatch=arguments.max_tokens,
             batching=arguments.batching,

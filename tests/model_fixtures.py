@@ -33,6 +33,8 @@ from transformers import (
     Qwen3VLProcessor,
 )
 
+from adora_mm.config import LoraConfig, PolicyConfig
+from adora_mm.lora import add_adapters
 from adora_mm.models import load_policy
 from adora_mm.processor import Processor, Prompt
 from adora_mm.prompts import build_messages
@@ -79,9 +81,17 @@ class Tiny:
     def prompts(self) -> list[Prompt]:
         return [self.processor.encode_images(c.problem, c.images) for c in self.cases]
 
-    def load(self, batching: str = "padded") -> Any:
-        """A fresh model that a test may change."""
-        return load_policy(self.folder, batching=batching).eval()
+    def load(self, batching: str = "padded", *, adapters: bool = False) -> Any:
+        """A fresh model that a test may change; its adapters are random, not zero."""
+        model: Any = load_policy(self.folder, batching=batching).eval()
+        if adapters:
+            lora = LoraConfig(rank=4, vision=self.has_vision)
+            add_adapters(model, PolicyConfig(lora=lora), seed=0)
+            generator = torch.Generator().manual_seed(0)
+            for name, weight in model.named_parameters():
+                if ".lora_B." in name:
+                    weight.data.normal_(0, 0.1, generator=generator)
+        return model
 
     def reference_inputs(self, case: Case) -> dict[str, Tensor]:
         """What transformers' own processor makes of one prompt."""

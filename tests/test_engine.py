@@ -12,8 +12,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from adora_mm.config import EngineConfig, TrainConfig
-from adora_mm.engine import deepspeed_config, learning_rate
+from adora_mm.config import EngineConfig
+from adora_mm.engine import deepspeed_config
 from adora_mm.faults import SKIPPED
 from adora_mm.models import load_policy
 from adora_mm.processor import Processor
@@ -176,18 +176,3 @@ def test_extra_settings_are_merged_into_deepspeeds_json() -> None:
     )
     assert config["zero_optimization"] == {"stage": 2, "reduce_bucket_size": 1000}
     assert config["bf16"] == {"enabled": True}
-
-
-@pytest.mark.parametrize(
-    ("settings", "update", "expected"),
-    [
-        ({"schedule": "constant"}, 7, 1.0),
-        ({"schedule": "constant", "warmup_steps": 4}, 1, 0.5),
-        ({"schedule": "cosine", "min_lr_ratio": 0.1}, 0, 1.0),
-        ({"schedule": "cosine", "min_lr_ratio": 0.1}, 50, 0.55),
-        ({"schedule": "cosine", "min_lr_ratio": 0.1}, 100, 0.1),
-    ],
-)
-def test_learning_rate_schedule(settings: dict, update: int, expected: float) -> None:
-    config = TrainConfig(total_steps=1, learning_rate=1.0, **settings)
-    assert learning_rate(config, update, total_updates=100) == pytest.approx(expected)

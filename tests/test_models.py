@@ -81,12 +81,15 @@ def reference(
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("batching", BATCHINGS)
+@pytest.mark.parametrize("adapters", [False, True])
 @torch.no_grad()
-def test_scores_equal_one_by_one_forwards(tiny_model: TinyModels, kind: str, batching: str) -> None:
+def test_scores_equal_one_by_one_forwards(
+    tiny_model: TinyModels, kind: str, batching: str, adapters: bool
+) -> None:
     tiny = tiny_model(kind)
-    model = tiny.load()
+    model, ours = tiny.load(adapters=adapters), tiny.load(batching, adapters=adapters)
     responses = responses_of(tiny)
-    logprobs_BT, entropy_BT = score(tiny, tiny.load(batching), ROWS, responses, batching=batching)
+    logprobs_BT, entropy_BT = score(tiny, ours, ROWS, responses, batching=batching)
     assert logprobs_BT.dtype == entropy_BT.dtype == torch.float32
     for b, (row, response) in enumerate(zip(ROWS, responses, strict=True)):
         logprobs, entropy = reference(tiny, model, tiny.cases[row], response)
@@ -125,12 +128,13 @@ def test_the_comparison_would_notice_swapped_pictures(tiny_model: TinyModels, ki
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("batching", BATCHINGS)
+@pytest.mark.parametrize("adapters", [False, True])
 def test_gradients_equal_one_by_one_forwards(
-    tiny_model: TinyModels, kind: str, batching: str
+    tiny_model: TinyModels, kind: str, batching: str, adapters: bool
 ) -> None:
     tiny = tiny_model(kind)
     responses = responses_of(tiny)
-    ours, theirs = tiny.load(batching), tiny.load()
+    ours, theirs = tiny.load(batching, adapters=adapters), tiny.load(adapters=adapters)
     logprobs_BT, entropy_BT = score(
         tiny, ours, ROWS, responses, max_logit_rows=16, batching=batching
     )
@@ -148,12 +152,14 @@ def relative_gradient_errors(ours: Any, theirs: Any, limit: float = 1e-4) -> dic
     Key biases shift all scores of a query alike, so their true gradient is zero: a floor of `limit`
     times the mean norm over all parameters judges those.
     """
-    expected = dict(theirs.named_parameters())
-    floor = sum(p.grad.norm().item() for p in expected.values()) / len(expected)
+    got, expected = (
+        {name: p.grad for name, p in model.named_parameters() if p.requires_grad}
+        for model in (ours, theirs)
+    )
+    floor = sum(grad.norm().item() for grad in expected.values()) / len(expected)
     errors = {
-        name: (p.grad - expected[name].grad).norm().item()
-        / max(expected[name].grad.norm().item(), floor)
-        for name, p in ours.named_parameters()
+        name: (got[name] - grad).norm().item() / max(grad.norm().item(), floor)
+        for name, grad in expected.items()
     }
     return {name: error for name, error in errors.items() if not error <= limit}
 

@@ -17,6 +17,24 @@ from adora_mm.config.algorithm import (
 from adora_mm.config.base import Section
 
 
+class LoraConfig(Section):
+    """Adapters of low rank on linear layers, which alone are trained (`lora.py`).
+
+    There is no dropout: log-probs of the update must be those of the policy that was sampled.
+    """
+
+    rank: int = Field(default=16, ge=1)
+    alpha: int = Field(default=32, ge=1)
+    """The adapters count times alpha / rank."""
+    targets: tuple[str, ...] = Field(
+        default=("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"),
+        min_length=1,
+    )
+    """Last names of the layers of the language part that get one."""
+    vision: bool = False
+    """Also on every linear layer of the vision tower."""
+
+
 class PolicyConfig(Section):
     path: str = "embedded"
     """HF folder or hub name; `embedded` is the tiny Qwen2.5-VL that ships with the package."""
@@ -24,6 +42,27 @@ class PolicyConfig(Section):
     attention: Literal["sdpa", "eager", "flash_attention_2"] = "sdpa"
     gradient_checkpointing: bool = False
     freeze_vision: bool = False
+    freeze_language: bool = False
+    """Train the vision tower alone (its merger included)."""
+    lora: LoraConfig | None = None
+    """Train adapters instead of the weights; None trains the weights."""
+
+    @model_validator(mode="after")
+    def _something_is_trained(self) -> Self:
+        if self.freeze_vision and self.freeze_language:
+            raise ValueError(
+                "policy.freeze_vision and policy.freeze_language leave nothing to train; "
+                "set one of them to false"
+            )
+        if self.lora is None:
+            return self
+        if self.freeze_vision and self.lora.vision:
+            raise ValueError(
+                "policy.freeze_vision=true and policy.lora.vision=true exclude each other"
+            )
+        if self.freeze_language and not self.lora.vision:
+            raise ValueError("policy.freeze_language=true needs policy.lora.vision=true with LoRA")
+        return self
 
 
 class GenerateConfig(Section):
@@ -105,6 +144,8 @@ class TrainConfig(Section):
     before all its responses. packed: no padding, the prompt again before each response. padded:
     rows of one length. auto: prefix where the model supports it, else padded."""
     learning_rate: float = Field(default=1e-6, gt=0)
+    vision_learning_rate: float | None = Field(default=None, gt=0)
+    """Of the vision tower; warm-up and schedule scale it alike. None: the same."""
     betas: tuple[float, float] = (0.9, 0.95)
     adam_eps: float = Field(default=1e-8, gt=0)
     weight_decay: float = Field(default=0.01, ge=0)
@@ -218,6 +259,17 @@ class RunConfig(Section):
             raise ValueError(
                 "policy.dtype=bfloat16 needs engine.zero_stage=1 or more, which keeps fp32 master "
                 "weights (one process is enough); or use policy.dtype=float32"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _vision_rate_is_used(self) -> Self:
+        adapters = self.policy.lora is not None and not self.policy.lora.vision
+        if self.train.vision_learning_rate is not None and (self.policy.freeze_vision or adapters):
+            raise ValueError(
+                "train.vision_learning_rate is set, but the vision tower is not trained; take it "
+                "out, or set "
+                + ("policy.lora.vision=true" if adapters else "policy.freeze_vision=false")
             )
         return self
 
