@@ -105,10 +105,11 @@ def load_checkpoint(folder: Path, engine: Engine) -> dict[str, Any]:
     Returns the trainer's state. Raises CheckpointError for an incomplete folder.
     """
     state = read_trainer_state(folder)
-    if state.get("lora") != _lora(engine):
+    old, new = state.get("lora"), _lora(engine)
+    if old != new:
         raise CheckpointError(
-            f"{folder}: was written with policy.lora={state.get('lora')}, this run has "
-            f"{_lora(engine)}; resume with the same, or start from its policy/ folder"
+            f"{folder}: was written with {_difference(old, new)}, this run has "
+            f"{_difference(new, old)}; resume with the same, or start anew from its policy/ folder"
         )
     try:
         shards = [safe_open(path, "pt") for path in sorted((folder / "optimizer").iterdir())]
@@ -196,6 +197,13 @@ def _save_optimizer(folder: Path, engine: Engine, *, writes: bool) -> None:
 
 def _lora(engine: Engine) -> dict[str, Any] | None:
     return None if engine.lora is None else engine.lora.model_dump(mode="json")
+
+
+def _difference(lora: dict[str, Any] | None, other: dict[str, Any] | None) -> str:
+    """What `lora` says that `other` does not."""
+    if lora is None or other is None:
+        return f"policy.lora.rank={lora['rank']}" if lora else "policy.lora=null"
+    return " ".join(f"policy.lora.{k}={v}" for k, v in lora.items() if other.get(k) != v)
 
 
 def _nbytes(tensors: Iterable[Tensor]) -> Iterable[int]:

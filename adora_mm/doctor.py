@@ -129,6 +129,7 @@ CHECKS: tuple[Callable[[], Finding], ...] = (
         "flash-attn", "policy.attention=flash_attention_2 (the default, sdpa, needs nothing)",
         "pip install flash-attn --no-build-isolation", "flash_attn",
     ),
+    _optional("peft", "policy.lora", "pip install 'adora-mm[lora]'", "peft"),
     _optional("pyarrow", "data sets that come as parquet", "pip install 'adora-mm[parquet]'",
               "pyarrow"),
     _optional("tensorboard", "TensorBoard files", "pip install tensorboard", "tensorboard"),

@@ -119,14 +119,15 @@ def _run(
         backend = _watched(_backend(config, setting, device), config, folder, console, line)
         cleanup.callback(backend.close)
         engine = _engine(config, setting, device, console)
-        num_parameters = sum(_numel(p) for p in engine.model.parameters())
-        _on_first(lambda: check_disk(folder.path, _checkpoint_bytes(config, num_parameters)))
+        sizes = [(_numel(p), p.requires_grad) for p in engine.model.parameters()]
+        total, trained = sum(size for size, _ in sizes), sum(size for size, on in sizes if on)
+        _on_first(lambda: check_disk(folder.path, _checkpoint_bytes(config, total, trained)))
         checkpoint = _on_first(lambda: folder.open(config, resume=resume))
         try:
             recorder = None
             if first:
                 _announce(
-                    config, setting, folder, console, distributed.place()[1], num_parameters, engine
+                    config, setting, folder, console, distributed.place()[1], total, trained, engine
                 )
                 recorder = Recorder(folder, config.logging, console, after_step=_kept(checkpoint))
                 cleanup.callback(recorder.close)
@@ -213,6 +214,7 @@ def _announce(
     console: ConsoleLog,
     world_size: int,
     num_parameters: int,
+    num_trained: int,
     engine: Engine,
 ) -> None:
     """Say what will happen, and write run.json."""
@@ -225,7 +227,7 @@ def _announce(
             "seeds and updates, but sums are taken in another order, so numbers agree to rounding "
             "only; with dynamic sampling each process fills its own share, so batches differ"
         )
-    console.say(describe(setting.plan, config, num_parameters))
+    console.say(describe(setting.plan, config, num_parameters, num_trained))
     console.say(f"batching: {engine.batching_note}")
     for line in problems.dropped[:5]:
         console.say(f"dropped: {line}")
@@ -244,7 +246,11 @@ def _announce(
             if part
         },
         dropped=len(problems.dropped),
-        policy={"path": config.policy.path, "num_parameters": num_parameters},
+        policy={
+            "path": config.policy.path,
+            "num_parameters": num_parameters,
+            "num_trained": num_trained,
+        },
         world_size=world_size,
         batching=engine.batching,
         started=folder.info.get("started", time.strftime("%Y-%m-%dT%H:%M:%S%z")),
@@ -291,7 +297,10 @@ def _numel(parameter: Any) -> int:
     return int(parameter.ds_numel if hasattr(parameter, "ds_numel") else parameter.numel())
 
 
-def _checkpoint_bytes(config: RunConfig, num_parameters: int) -> int:
-    """Room for the checkpoints that stay plus the one being written: weights, master, moments."""
+def _checkpoint_bytes(config: RunConfig, num_parameters: int, num_trained: int) -> int:
+    """Room for the checkpoints that stay plus the one being written.
+
+    That is the weights, and of what is trained the master copy and both moments.
+    """
     width, keep = 2 if config.policy.dtype == "bfloat16" else 4, config.checkpoint
-    return (keep.keep_last + keep.keep_best + 1) * num_parameters * (width + 12)
+    return (keep.keep_last + keep.keep_best + 1) * (num_parameters * width + num_trained * 12)

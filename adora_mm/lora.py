@@ -45,8 +45,8 @@ def add_adapters(model: Any, policy: PolicyConfig, *, seed: int) -> None:
         task_type="CAUSAL_LM",
         base_model_name_or_path=policy.path,
     )
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with torch.random.fork_rng(devices=[]):  # models are loaded in host memory
+        torch.default_generator.manual_seed(seed)
         peft.inject_adapter_in_model(config, model, ADAPTER)
 
 

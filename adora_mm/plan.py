@@ -41,8 +41,13 @@ def make_plan(config: RunConfig, num_problems: int) -> Plan:
     )
 
 
-def describe(plan: Plan, config: RunConfig, num_parameters: int | None = None) -> str:
-    """Two lines for people."""
+def describe(
+    plan: Plan,
+    config: RunConfig,
+    num_parameters: int | None = None,
+    num_trained: int | None = None,
+) -> str:
+    """Two lines for people; `num_trained` of the parameters are trained, None: all of them."""
     rollout = config.rollout
     epochs = plan.total_steps * rollout.prompts_per_step / plan.num_problems
     lines = [
@@ -53,11 +58,14 @@ def describe(plan: Plan, config: RunConfig, num_parameters: int | None = None) -
     ]
     if num_parameters is not None:
         width = 2 if config.policy.dtype == "bfloat16" else 4
+        trained = num_parameters if num_trained is None else num_trained
         # Weights, gradients, and Adam's two moments (and the master copy when training in bf16).
-        total = num_parameters * (2 * width + 8 + (4 if width == 2 else 0))
-        copies = "policy, rollout copy" + (", reference" if config.loss.kl_coef > 0 else "")
+        total = num_parameters * width + trained * (width + 8 + (4 if width == 2 else 0))
+        loads_reference = config.loss.kl_coef > 0 and config.policy.lora is None
+        copies = "policy, rollout copy" + (", reference" if loads_reference else "")
+        part = "" if trained == num_parameters else f", {trained:,} of them trained"
         lines.append(
-            f"{num_parameters:,} parameters ({copies}); weights, gradients and optimizer about "
-            f"{total / 1e9:.2f} GB before ZeRO-{config.engine.zero_stage} shares them out"
+            f"{num_parameters:,} parameters{part} ({copies}); weights, gradients and optimizer "
+            f"about {total / 1e9:.2f} GB before ZeRO-{config.engine.zero_stage} shares them out"
         )
     return "\n".join(lines)

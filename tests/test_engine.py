@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -132,6 +133,30 @@ def test_a_loss_that_is_not_finite_on_one_rank_skips_the_step_on_both(
     run_worker(2, model, twice, stage, "--updates", 2, "--poison-rank", 1)
     assert [row[SKIPPED] for row in metrics(twice)] == [1.0, 0.0]
     assert largest_difference(once, twice) == 0
+
+
+@pytest.mark.slow
+def test_adapters_are_trained_alike_on_two_processes_and_from_a_checkpoint(model: Path) -> None:
+    """With a KL term, whose reference is the policy without them, and two learning rates."""
+    out, checkpoint = model.parent / "lora.safetensors", model.parent / "lora-checkpoint"
+    run_worker(1, model, out, 0, "--lora", "--batching", "padded")
+    start = dict(load_policy(model).named_parameters())
+    moved = {name for name, weight in load_file(out).items() if not weight.equal(start[name].data)}
+    assert any("visual" in name for name in moved)
+    assert moved == {name for name in start if re.search(r"_proj|qkv|attn.proj|mlp\.\d.w", name)
+                     and not name.endswith("bias")}  # fmt: skip
+    assert metrics(out)[0]["loss/kl"] == 0 < metrics(out)[1]["loss/kl"]
+    options = ("--lora", "--updates", 1, "--checkpointing")
+    for stage in (2, 3):
+        two = model.parent / f"lora-two-{stage}.safetensors"
+        run_worker(2, model, two, stage, *options, "--save", checkpoint)
+        assert largest_difference(two, out) > 25 * TOLERANCE
+        # stage 1 or 0 goes on, on one process
+        run_worker(1, model, two, 3 - stage, *options, "--load", checkpoint)
+        assert largest_difference(two, out) < TOLERANCE
+        (second,) = metrics(two)
+        for name in ("loss/kl", "loss/policy", "optim/grad_norm", "optim/lr_vision"):
+            assert second[name] == pytest.approx(metrics(out)[1][name], rel=2e-3, abs=2e-5), name
 
 
 def test_an_update_moves_the_weights(model: Path, one_process: Path) -> None:

@@ -6,8 +6,11 @@ processes and ZeRO stages in `test_engine.py`, whole runs in `test_trainer.py`.
 
 from __future__ import annotations
 
+import json
+import re
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +19,7 @@ from model_fixtures import KINDS, VISION_KINDS, Tiny, TinyModels, random_respons
 from peft import PeftModel
 from torch import Tensor
 
+from adora_mm.checkpoint import CheckpointError, load_checkpoint
 from adora_mm.config import LoraConfig, PolicyConfig
 from adora_mm.lora import (
     adapter_weights,
@@ -178,3 +182,23 @@ def test_without_peft_it_says_what_to_install(
     monkeypatch.setitem(sys.modules, "peft", None)
     with pytest.raises(ValueError, match=r"pip install 'adora-mm\[lora\]'"):
         adapted(tiny_model("qwen2"))
+
+
+@pytest.mark.parametrize(
+    ("written", "wanted", "line"),
+    [
+        ({"rank": 8}, {"rank": 4}, "with policy.lora.rank=8, this run has policy.lora.rank=4;"),
+        (None, {"rank": 4}, "with policy.lora=null, this run has policy.lora.rank=4;"),
+        ({"rank": 8}, None, "with policy.lora.rank=8, this run has policy.lora=null;"),
+    ],
+)
+def test_a_checkpoint_of_other_adapters_is_refused(
+    tmp_path: Path, written: Any, wanted: Any, line: str
+) -> None:
+    (tmp_path / "COMPLETE").write_text("1\n")
+    lora = None if written is None else LoraConfig(**written).model_dump(mode="json")
+    state = {"format": 1, "updates": 0, "lora": lora}
+    (tmp_path / "trainer_state.json").write_text(json.dumps(state))
+    engine: Any = SimpleNamespace(lora=None if wanted is None else LoraConfig(**wanted))
+    with pytest.raises(CheckpointError, match=re.escape(line)):
+        load_checkpoint(tmp_path, engine)

@@ -166,6 +166,39 @@ def test_kl_term_loads_a_reference_and_is_zero_at_first(root: Path) -> None:
     assert rows(root, "kl")[0]["loss/kl"] == pytest.approx(0.0, abs=1e-9)
 
 
+def test_adapters_resume_as_if_nothing_had_happened_and_with_no_others(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["policy.lora.rank=4", "policy.lora.vision=true", "data.val=null",
+             "loss.kl_coef=0.1", "loss.entropy_coef=0.1"]  # fmt: skip
+    assert train(root, "lora", *words) == 0
+    first, *_, last = rows(root, "lora")
+    assert last["loss/kl"] > 0
+    assert first["mismatch/kl"] < 1e-10  # rollouts come from the merged weights
+    assert last["mismatch/kl"] < 1e-10
+    folder = root / "runs/lora/checkpoints"
+    files = sorted(path.name for path in (folder / "step-000003/adapter").iterdir())
+    assert files == ["adapter_config.json", "adapter_model.safetensors"]
+    whole, adapter = final_weights(root, "lora"), folder / "step-000003/adapter" / files[1]
+    before = adapter.read_bytes()
+    metrics = (root / "runs/lora/metrics.jsonl").read_bytes()
+
+    shutil.rmtree(folder / "step-000003")
+    assert train(root, "lora", *words, "--resume") == 0
+    assert (root / "runs/lora/metrics.jsonl").read_bytes() == metrics
+    assert adapter.read_bytes() == before
+    again = final_weights(root, "lora")
+    assert all((again[name] == whole[name]).all() for name in whole)
+
+    recipe = ["train", str(root / "recipe.yaml"), "name=lora", "--resume"]
+    assert "differs at `alpha: 4`" in refused(capsys, *recipe, *words, "policy.lora.alpha=4")
+    (root / "runs/lora/config.yaml").write_text(
+        (root / "runs/lora/config.yaml").read_text().replace("alpha: 32", "alpha: 4")
+    )
+    line = refused(capsys, *recipe, *words, "policy.lora.alpha=4")
+    assert "was written with policy.lora.alpha=32, this run has policy.lora.alpha=4;" in line
+
+
 def test_text_and_image_problems_in_one_batch(root: Path) -> None:
     text = root / "text.jsonl"
     lines = [
