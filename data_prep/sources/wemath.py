@@ -1,7 +1,8 @@
 r"""We-Math: 1,740 visual problems of school mathematics with choices; for evaluation.
 
 Source: Qiao et al., ACL 2025 (arXiv 2407.01284), github.com/We-Math/We-Math; CC BY-NC 4.0.
-Split: testmini 1,740 (problems of one, two and three steps; the parts of a problem share `key`).
+Split: testmini 1,740 (problems of one, two and three steps; the parts of a problem share `ID`, and
+`key` says which part a row is).
 
 Form: `testmini.json` beside the folders of pictures, or the parquet files of the hub's
 `We-Math/We-Math`, where `image_path` holds the picture itself:
@@ -20,6 +21,7 @@ from __future__ import annotations
 import re
 import string
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +41,9 @@ def read(
     split: str | None = None,
     limit: int | None = None,
     bad: BadRows | None = None,
+    images: bool = True,
 ) -> Iterator[Entry]:
-    """Entries of testmini from its folder, file or hub name.
+    """Entries of testmini from its folder, file or hub name; `images=False` leaves pictures out.
 
     Raises ValueError for another split or a missing file, and for bad rows unless `bad` drops them.
     """
@@ -49,10 +52,10 @@ def read(
     files = split_files(local_copy(path), {"testmini": "testmini"})
     if not files:
         raise ValueError(f"{path}: no We-Math there: expected testmini.json or testmini-*.parquet")
-    yield from convert(split_rows(files), _entry, limit=limit, bad=bad)
+    yield from convert(split_rows(files), partial(_entry, images=images), limit=limit, bad=bad)
 
 
-def _entry(row: tuple[str, int, Path, Any]) -> Entry:
+def _entry(row: tuple[str, int, Path, Any], *, images: bool) -> Entry:
     _, number, folder, columns = row
     record = as_record(columns)
     choices = cut_options(text(record, "option"))
@@ -74,7 +77,8 @@ def _entry(row: tuple[str, int, Path, Any]) -> Entry:
         answer_type="choice",
         metadata={key: value for key, value in metadata.items() if value is not None},
     )
-    return Entry(problem=problem, images=cell_images(record, "image_path", folder))
+    pictures = cell_images(record, "image_path", folder) if images else ()
+    return Entry(problem=problem, images=pictures)
 
 
 def cut_options(options: str) -> tuple[str, ...]:
