@@ -13,10 +13,12 @@ import string
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
-from evaluation.spreadsheet import read_xlsx
+from data_prep.sources.rows import RowError, jsonl_rows, parse_object
 
 MAX_LIST_CHARS = 20_000
 
@@ -147,25 +149,18 @@ FORMATS: dict[str, DumpFormat] = {
 
 
 def _json_lines(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    with path.open("rb") as lines:
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
-            where = f"{path}, row {number}"
-            try:
-                record = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                raise ValueError(f"{where}: not JSON ({error})") from error
-            if not isinstance(record, dict):
-                raise ValueError(f"{where}: not a JSON object")
-            yield where, record
+    for where, line in jsonl_rows(path):
+        try:
+            yield where, parse_object(line)
+        except RowError as error:
+            raise ValueError(f"{where}: {error}") from error
 
 
 def _table(path: Path) -> Iterator[dict[str, str]]:
     """Rows of a table as texts, by column."""
     kind = path.suffix.lower()
     if kind == ".xlsx":
-        yield from read_xlsx(path)
+        yield from _sheet(path)
     elif kind in (".tsv", ".csv"):
         csv.field_size_limit(sys.maxsize)  # responses and base64 images are long
         with path.open(encoding="utf-8", newline="") as file:
@@ -179,6 +174,28 @@ def _table(path: Path) -> Iterator[dict[str, str]]:
             yield {key: _response(value) for key, value in record.items()}
     else:
         raise ValueError(f"{path}: .xlsx, .tsv, .csv or .json is read (a pickle runs code: never)")
+
+
+def _sheet(path: Path) -> Iterator[dict[str, str]]:
+    """Rows of the first sheet; of a formula its stored value counts."""
+    try:
+        import openpyxl
+        from openpyxl.utils.escape import unescape
+        from openpyxl.utils.exceptions import InvalidFileException
+    except ImportError as error:
+        raise ValueError(f"{path}: .xlsx needs openpyxl: pip install 'adora-mm[dumps]'") from error
+    try:
+        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+        sheet = book.worksheets[0]
+        sheet.reset_dimensions()  # some writers state a wrong size; then cells would be left out
+        rows = sheet.iter_rows(values_only=True)
+        table = [[unescape(_response(value)) for value in row] for row in rows]
+        book.close()
+    except (OSError, BadZipFile, InvalidFileException, KeyError, IndexError, SyntaxError) as error:
+        raise ValueError(f"{path}: not a readable .xlsx file ({error})") from error
+    for row in table[1:]:
+        cells = zip_longest(table[0], row, fillvalue="")  # a row ends with its last filled cell
+        yield {name: text for name, text in cells if name}
 
 
 def _text(record: Mapping[str, Any], column: str, where: str) -> str:

@@ -180,6 +180,15 @@ def test_what_came_before_the_end_of_a_run_is_kept(tmp_path: Path) -> None:
     assert answered - stored <= 1
 
 
+def test_a_reply_without_end_is_cut_off(
+    server: MockEndpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = engine(server.url, retries=1)
+    monkeypatch.setattr("evaluation.engines.client.MAX_BODY_BYTES", 20)
+    found = collect(asked, problems(1), tmp_path / "r.jsonl")
+    assert found["p0#0"].error == "the reply is over 20 bytes (2 attempts)"
+
+
 # ----------------------------------------------------------------------------- whole endpoints
 
 

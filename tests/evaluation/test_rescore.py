@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
-import zipfile
+import sys
 from pathlib import Path
 from typing import Any
-from xml.sax.saxutils import escape
 
+import openpyxl
 import pytest
 
 from evaluation.dumps import FORMATS
 from evaluation.rescore import rescore
-from evaluation.spreadsheet import read_xlsx
 
 
 def run(path: Path, form: str, **options: Any) -> tuple[str, list[dict[str, Any]]]:
@@ -92,26 +91,14 @@ VLM_ROWS = [
 
 
 def write_xlsx(path: Path, rows: list[dict[str, str]]) -> None:
-    """A small .xlsx with shared texts, a number and inline texts, as writers make them."""
-    main = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
-    names = list(rows[0])
-    shared = "".join(f"<si><t>{escape(name)}</t></si>" for name in names)
-    xml = "<row>" + "".join(
-        f'<c r="{chr(65 + i)}1" t="s"><v>{i}</v></c>' for i in range(len(names))
-    )
-    for number, row in enumerate(rows, start=2):
-        xml += f'</row><row r="{number}">'
-        for place, name in enumerate(names):
-            reference = f"{chr(65 + place)}{number}"
-            if name == "index":
-                xml += f'<c r="{reference}"><v>{row[name]}</v></c>'
-            elif row[name]:
-                text = escape(row[name]).replace("\r", "_x000D_")
-                xml += f'<c r="{reference}" t="inlineStr"><is><t>{text}</t></is></c>'
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("xl/sharedStrings.xml", f"<sst {main}>{shared}</sst>")
-        sheet = f"<worksheet {main}><sheetData>{xml}</row></sheetData></worksheet>"
-        archive.writestr("xl/worksheets/sheet1.xml", sheet)
+    """Texts, empty cells and a number, with carriage returns escaped as pandas' writers do it."""
+    book = openpyxl.Workbook()
+    sheet = book.active
+    sheet.append(list(rows[0]))
+    for row in rows:
+        texts = [row[name].replace("\r", "_x000D_") or None for name in row]
+        sheet.append([int(row["index"]), *texts[1:]])
+    book.save(path)
 
 
 def write_table(path: Path) -> None:
@@ -159,16 +146,30 @@ def test_vlmevalkit_writes_options_as_one_list(choices: str, outcome: str, tmp_p
 
 def test_a_spreadsheet_keeps_gaps_and_escapes(tmp_path: Path) -> None:
     path = tmp_path / "a.xlsx"
-    write_xlsx(path, [{"index": "1", "a": "", "b": "x\ry <&>"}])
-    assert list(read_xlsx(path)) == [{"index": "1", "a": "", "b": "x\ry <&>"}]
+    row = {"index": "1", "A": "", "answer": "3", "prediction": "x\ry <&> \\boxed{4}"}
+    write_xlsx(path, [row, row | {"index": "2", "prediction": ""}])
+    first, second = FORMATS["vlmevalkit"].read(path)
+    assert (first.problem, first.answer, first.response) == ("1", "3", row["prediction"])
+    assert (second.problem, second.response) == ("2", "")
 
 
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 not a zip", b"index\tprediction"])
+def test_a_spreadsheet_without_openpyxl_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "openpyxl", None)
+    with pytest.raises(ValueError, match=r"pip install 'adora-mm\[dumps\]'"):
+        list(FORMATS["vlmevalkit"].read(tmp_path / "a.xlsx"))
+
+
+EMPTY_ZIP = b"PK\x05\x06" + bytes(18)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 not a zip", b"index\tprediction", EMPTY_ZIP])
 def test_a_file_that_is_no_spreadsheet(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "a.xlsx"
     path.write_bytes(content)
     with pytest.raises(ValueError, match=r"not a readable \.xlsx file"):
-        list(read_xlsx(path))
+        list(FORMATS["vlmevalkit"].read(path))
 
 
 def test_qwen_math_has_several_samples(tmp_path: Path) -> None:
