@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +152,22 @@ def test_a_spreadsheet_keeps_gaps_and_escapes(tmp_path: Path) -> None:
     first, second = FORMATS["vlmevalkit"].read(path)
     assert (first.problem, first.answer, first.response) == ("1", "3", row["prediction"])
     assert (second.problem, second.response) == ("2", "")
+
+
+def test_a_sheet_that_states_a_wrong_size_is_read_whole(tmp_path: Path) -> None:
+    write_xlsx(tmp_path / "a.xlsx", VLM_ROWS)
+    with zipfile.ZipFile(tmp_path / "a.xlsx") as whole:
+        parts = {name: whole.read(name) for name in whole.namelist()}
+    name = "xl/worksheets/sheet1.xml"
+    stated = b'<dimension ref="A1:G4"'
+    assert stated in parts[name]
+    parts[name] = parts[name].replace(stated, b'<dimension ref="A1:B2"')
+    with zipfile.ZipFile(tmp_path / "b.xlsx", "w") as small:
+        for part, data in parts.items():
+            small.writestr(part, data)
+    read = FORMATS["vlmevalkit"].read
+    assert list(read(tmp_path / "b.xlsx")) == list(read(tmp_path / "a.xlsx"))
+    assert len(list(read(tmp_path / "b.xlsx"))) == 3
 
 
 def test_a_spreadsheet_without_openpyxl_says_what_to_install(
