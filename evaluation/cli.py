@@ -7,7 +7,10 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from evaluation.stages import Run
 
 USAGE = """adora eval COMMAND ...
 
@@ -145,17 +148,18 @@ def _run(words: list[str]) -> int:
     if arguments.shard is not None:
         raise ValueError("--shard is for adora eval generate; score and report when all are done")
     _run_generate(arguments)
-    return _score_and_report(arguments)
-
-
-def _score_and_report(arguments: argparse.Namespace) -> int:
-    from evaluation.markdown import headline
-    from evaluation.stages import open_run, report_run, score_run
+    from evaluation.stages import open_run, score_run
 
     run = open_run(arguments.out, arguments.data)
-    judge = _judge(arguments, run.folder)
-    score_run(run, workers=arguments.checker_workers, judge=judge)
-    results = report_run(run, max_items=arguments.max_items)
+    score_run(run, workers=arguments.checker_workers, judge=_judge(arguments, run.folder))
+    return _write_report(run, arguments.max_items)
+
+
+def _write_report(run: Run, max_items: int) -> int:
+    from evaluation.markdown import headline
+    from evaluation.stages import report_run
+
+    results = report_run(run, max_items=max_items)
     print(f"{run.benchmark.name}: {headline(results)}; {run.folder / 'report.html'}")
     return 0
 
@@ -225,13 +229,9 @@ def _report(words: list[str]) -> int:
     parser.add_argument("--data", help="where the problems lie now, if they moved")
     _add_report(parser)
     arguments = parser.parse_args(words)
-    from evaluation.markdown import headline
-    from evaluation.stages import open_run, report_run
+    from evaluation.stages import open_run
 
-    run = open_run(arguments.out, arguments.data)
-    results = report_run(run, max_items=arguments.max_items)
-    print(f"{run.benchmark.name}: {headline(results)}; {run.folder / 'report.html'}")
-    return 0
+    return _write_report(open_run(arguments.out, arguments.data), arguments.max_items)
 
 
 def _compare(words: list[str]) -> int:

@@ -8,18 +8,6 @@ from pathlib import Path
 import pytest
 
 from adora_mm.cli import main
-from data_prep.tiny_model import build_model, build_tokenizer, save_folder
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("eval") / "model"
-    tokenizer = build_tokenizer(["What is 1 + 1?"], vocab_size=280)
-    tiny = build_model(
-        tokenizer, hidden_size=64, num_layers=1, vision_hidden_size=64, vision_depth=1
-    )
-    save_folder(folder, tiny, tokenizer)
-    return folder
 
 
 def evaluate(model: Path, data: Path, out: Path, *words: str) -> int:

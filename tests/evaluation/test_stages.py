@@ -17,7 +17,6 @@ from mock_endpoint import MockEndpoint, serve
 
 from adora_mm.cli import main
 from adora_mm.types import Problem
-from data_prep.tiny_model import build_model, build_tokenizer, save_folder
 from evaluation.engines import Shard
 from evaluation.generate import generate, present
 from evaluation.responses import read_responses
@@ -30,17 +29,6 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture(autouse=True)
 def _direct(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory, one_thread: None) -> Path:
-    folder = tmp_path_factory.mktemp("stages") / "model"
-    tokenizer = build_tokenizer(["What is 1 + 1?"], vocab_size=280)
-    tiny = build_model(
-        tokenizer, hidden_size=64, num_layers=1, vision_hidden_size=64, vision_depth=1
-    )
-    save_folder(folder, tiny, tokenizer)
-    return folder
 
 
 @pytest.fixture(scope="module")
