@@ -23,6 +23,7 @@ from evaluation.benchmarks import Benchmark, get_benchmark
 from evaluation.dumps import FORMATS, DumpFormat, DumpRow
 from evaluation.markdown import share
 from evaluation.problems import find_data, is_data_folder, read_raw
+from evaluation.referees import NOBODY, Referees
 from evaluation.responses import Response, sample_id
 from evaluation.scoring import ScoredResponse, score_responses
 
@@ -37,8 +38,9 @@ def rescore(
     *,
     benchmark: str | None,
     data: str | None,
-    out: Path | None,
+    out: Path,
     workers: int,
+    referees: Referees = NOBODY,
 ) -> str:
     """Score a file of answers; returns one line for the command.
 
@@ -56,22 +58,23 @@ def rescore(
         raise ValueError(f"--format {format_name} needs --benchmark, whose profile scores it")
     chosen = get_benchmark(name)
     golds = _golds(_without_gold(path, form), form, chosen, data)
-    folder = out or path.parent / f"{path.stem}.rescored"
-    folder.mkdir(parents=True, exist_ok=True)
+    out.mkdir(parents=True, exist_ok=True)
     tally: Tally = Counter()
+    deciders: Counter[str] = Counter()
     with (
         CheckerPool(workers) as pool,
-        written_atomically(folder / "disagreements.jsonl") as write_difference,
-        written_atomically(folder / "verdicts.jsonl") as write_verdict,
+        written_atomically(out / "disagreements.jsonl") as write_difference,
+        written_atomically(out / "verdicts.jsonl") as write_verdict,
     ):
         for rows in _lots(form.read(path)):
             problems = {row.problem: _problem(row, golds) for row in rows}
             responses = {row.id: row for row in map(_response, rows)}
-            scored = score_responses(chosen, list(problems.values()), responses, pool)
+            scored = score_responses(chosen, list(problems.values()), responses, pool, referees)
             labels = {sample_id(row.problem, row.sample): row.label for row in rows}
             for verdict in scored:
                 label = labels[verdict.id]
                 tally[verdict.correct, label] += 1
+                deciders[verdict.decided_by] += 1
                 _write(
                     verdict,
                     label,
@@ -80,7 +83,12 @@ def rescore(
                     write_verdict,
                     write_difference,
                 )
-    return f"{path.name}: {_summary(tally)}; {folder}"
+    asked = "".join(
+        f"; the {name} decided {facts['decided']}"
+        for name, facts in referees.facts(deciders).items()
+        if facts is not None
+    )
+    return f"{path.name}: {_summary(tally)}{asked}; {out}"
 
 
 def _lots(rows: Iterable[DumpRow]) -> Iterator[list[DumpRow]]:

@@ -14,7 +14,7 @@ from adora_mm.types import Problem
 from evaluation.benchmarks import Benchmark
 from evaluation.errata import load_errata
 from evaluation.manifest import read_versioned
-from evaluation.scoring import OUTCOMES, ScoredResponse
+from evaluation.scoring import DECIDERS, OUTCOMES, ScoredResponse
 
 SCHEMA = "adora-mm/evaluation-results"
 SCHEMA_VERSION = 1
@@ -53,10 +53,7 @@ def build_results(
         "errata": {name: errata[name] for name in broken},
         "rates": _rates(rows),
         "tokens": _tokens(rows),
-        "decided_by": {
-            by: sum(row.decided_by == by for row in rows)
-            for by in ("checker", "benchmark", "judge", "engine")
-        },
+        "decided_by": {by: sum(row.decided_by == by for row in rows) for by in DECIDERS},
         "at_k": table.at_k(),
         "worst_case": table.worst_case() if benchmark.cluster else None,
         "categories": table.categories(),

@@ -18,9 +18,9 @@ from evaluation.rescore import rescore
 
 
 def run(path: Path, form: str, **options: Any) -> tuple[str, list[dict[str, Any]]]:
-    settings: dict[str, Any] = {"benchmark": None, "data": None, "out": None, "workers": 1}
+    folder = options.pop("out", path.parent / f"{path.stem}.rescored")
+    settings: dict[str, Any] = {"benchmark": None, "data": None, "out": folder, "workers": 1}
     line = rescore(path, form, **(settings | options))
-    folder = options.get("out") or path.parent / f"{path.stem}.rescored"
     rows = [json.loads(row) for row in (folder / "verdicts.jsonl").read_bytes().splitlines()]
     return line, rows
 
