@@ -200,6 +200,7 @@ def build_engine(settings: GenerateSettings, shown: Sequence[Problem]) -> Engine
             max_prompt_tokens=settings.max_prompt_tokens,
             min_pixels=settings.min_pixels,
             max_pixels=settings.max_pixels,
+            max_images=max(len(problem.images) for problem in shown),
         )
     torch.set_num_threads(settings.threads)
     return LocalEngine(build_local_backend(settings.model, processor, settings.dtype), processor)

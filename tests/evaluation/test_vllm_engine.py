@@ -54,7 +54,9 @@ class StandIn(ModuleType):
     def SamplingParams(self, **options: Any) -> dict[str, Any]:
         return options
 
-    def generate(self, prompts: Sequence[dict[str, Any]], sampling: Sequence[Any]) -> list[Output]:
+    def generate(
+        self, prompts: Sequence[dict[str, Any]], sampling: Sequence[Any], *, use_tqdm: bool
+    ) -> list[Output]:
         self.prompts += prompts
         self.sampling += sampling
         outputs = []
@@ -79,10 +81,15 @@ def problems(tmp_path: Path) -> list[Problem]:
 
 
 def build(
-    monkeypatch: pytest.MonkeyPatch, processor: Processor, features: int, **limits: int | None
+    monkeypatch: pytest.MonkeyPatch,
+    processor: Processor,
+    features: int,
+    window: int = 4096,
+    **limits: int | None,
 ) -> tuple[StandIn, VllmEngine]:
     stand_in = StandIn(processor, features)
     monkeypatch.setitem(sys.modules, "vllm", stand_in)
+    monkeypatch.setattr("evaluation.engines.vllm.window_tokens", lambda model: window)
     pixels = {"min_pixels": None, "max_pixels": None} | limits
     engine = VllmEngine(
         "model",
@@ -90,6 +97,7 @@ def build(
         dtype="bfloat16",
         max_new_tokens=7,
         max_prompt_tokens=100,
+        max_images=1,
         **pixels,
     )
     return stand_in, engine
@@ -141,4 +149,5 @@ def test_without_the_package_there_is_one_clear_line(
             max_prompt_tokens=100,
             min_pixels=None,
             max_pixels=None,
+            max_images=1,
         )
