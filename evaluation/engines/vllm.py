@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import torch
 from PIL import Image
 
 from adora_mm.data import open_image
@@ -66,6 +67,7 @@ class VllmEngine:
             dtype=dtype,
             max_model_len=min(max_prompt_tokens + max_new_tokens, window_tokens(model)),
             seed=0,
+            enforce_eager=not torch.cuda.is_available(),  # compiling for a CPU takes minutes
             **options,
         )
 

@@ -110,10 +110,17 @@ def test_a_request_that_always_fails_is_an_error_and_is_tried_again(tmp_path: Pa
 
 
 def test_a_rejected_image_is_one_clear_line_and_not_retried(tmp_path: Path) -> None:
-    with serve(lambda body, count: "400") as server:
-        found = collect(engine(server.url), problems(1), tmp_path / "r.jsonl")
-        assert len(server.requests) == 2
-    assert found["p0#0"].error == "HTTP 400: refused with 400"
+    """Problems without that image are answered; the run goes on."""
+
+    def behaviour(body: dict[str, Any], count: int) -> str:
+        return "400" if "image_url" in str(body["messages"]) else "answer"
+
+    asked = [*problems(2), picture(tmp_path)]
+    with serve(behaviour) as server:
+        found = collect(engine(server.url), asked, tmp_path / "r.jsonl")
+        assert len(server.requests) == 6
+    assert [found[f"p#{k}"].error for k in range(2)] == ["HTTP 400: refused with 400"] * 2
+    assert [found[f"p{i}#0"].finish_reason for i in range(2)] == ["stop", "stop"]
 
 
 @pytest.mark.parametrize(("action", "reason"), [("length", "length"), ("think", "stop")])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -193,6 +194,17 @@ def test_a_run_end_to_end(
     report = (out / "report.md").read_text("utf-8")
     assert "| k | pass@k | avg@k | maj@k |" in report
     assert found["manifest"]["data"]["fingerprint"] in report
+
+
+def test_the_schema_is_described_key_by_key(
+    server: MockEndpoint, data: Path, tmp_path: Path
+) -> None:
+    assert evaluate(remote(server, data, tmp_path / "run", limit=4)) == 0
+    page = (ROOT / "docs/evaluation.md").read_text("utf-8")
+    section = page.split("## results.json")[1].split("\n## ")[0]
+    first_cells = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
+    described = {name for cell in first_cells for name in re.findall(r"`(\w+)`", cell)}
+    assert described | {"schema", "schema_version"} == set(results(tmp_path / "run"))
 
 
 def test_scoring_again_needs_no_generation(
