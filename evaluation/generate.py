@@ -131,7 +131,11 @@ def manifest_of(settings: GenerateSettings, loaded: ProblemSet) -> dict[str, Any
     """Everything that decides the responses."""
     from adora_mm.run_folder import git_revision, versions
 
-    prompt = prompt_of(settings)
+    prompt, found = prompt_of(settings), versions()
+    if settings.backend == "vllm":
+        from evaluation.engines.vllm import vllm_version
+
+        found["vllm"] = vllm_version()
     local = settings.backend != "openai"
     model = (
         model_fingerprint(_model_path(settings.model))
@@ -166,7 +170,7 @@ def manifest_of(settings: GenerateSettings, loaded: ProblemSet) -> dict[str, Any
             "max_pixels": settings.max_pixels,
             "max_prompt_tokens": settings.max_prompt_tokens if local else None,
         },
-        "versions": versions(),
+        "versions": found,
         "git_revision": git_revision(),
     }
 

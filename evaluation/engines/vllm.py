@@ -8,6 +8,7 @@ request of its own with its own seed, and ends at the tokens of the model's gene
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -23,6 +24,7 @@ from evaluation.responses import Response, ResponseFile, sample_id
 
 BATCHES_AT_ONCE = 16
 """vLLM schedules by itself: a few batches go in together, and are stored together."""
+ABSENT = "--backend vllm needs the vllm package: pip install -r requirements/gpu.txt"
 QUIET = {
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",  # one process, which ends with ours
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",
@@ -52,9 +54,7 @@ class VllmEngine:
         try:
             import vllm
         except ImportError as error:
-            raise ValueError(
-                "--backend vllm needs the vllm package: pip install -r requirements/gpu.txt"
-            ) from error
+            raise ValueError(ABSENT) from error
         limits = {"min_pixels": min_pixels, "max_pixels": max_pixels}
         given = {name: value for name, value in limits.items() if value is not None}
         options: dict[str, Any] = {"mm_processor_kwargs": given} if given else {}
@@ -162,3 +162,13 @@ def window_tokens(model: str) -> int:
 
     config = AutoConfig.from_pretrained(model).get_text_config()
     return int(config.max_position_embeddings)
+
+
+def vllm_version() -> str:
+    """For the manifest, without the seconds of an import. Raises ValueError without the package."""
+    for name in ("vllm", "vllm-cpu"):
+        try:
+            return importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    raise ValueError(ABSENT)

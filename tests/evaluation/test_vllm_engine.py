@@ -3,6 +3,7 @@ answers against those of the transformers engine, where vLLM is installed."""
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from PIL import Image
 from adora_mm.processor import Processor
 from adora_mm.types import Problem
 from evaluation.engines import SamplePlan, Shard
-from evaluation.engines.vllm import VllmEngine
+from evaluation.engines.vllm import VllmEngine, vllm_version
 from evaluation.manifest import identity, read_manifest
 from evaluation.responses import ResponseFile, read_responses
 
@@ -183,9 +184,21 @@ def test_greedy_answers_are_those_of_the_transformers_engine(
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stderr[-2000:]
         rows = read_responses(out / "responses.jsonl", identity(read_manifest(out)))
+        assert ("vllm" in read_manifest(out)["versions"]) == (backend == "vllm")
         found[backend] = [
             (row.id, row.text, row.finish_reason, row.num_tokens) for row in rows.values()
         ]
     assert len(found["vllm"]) == 8
     assert len({text for _, text, _, _ in found["vllm"]}) > 1
     assert sorted(found["vllm"]) == sorted(found["transformers"])
+
+
+def test_the_manifest_cannot_be_written_without_the_package(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def absent(name: str) -> str:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr("evaluation.engines.vllm.importlib.metadata.version", absent)
+    with pytest.raises(ValueError, match=r"pip install -r requirements/gpu\.txt"):
+        vllm_version()
