@@ -17,13 +17,12 @@ from dataclasses import dataclass, field
 
 from data_prep.geometry.algebra import AlgebraError, parse_expression, text_of
 from data_prep.geometry.figure import Figure, angle_number, unwrap_measure
-from data_prep.geometry.literals import Argument, Term, is_point
+from data_prep.geometry.literals import Argument, Line, Term, is_point, points_in
 from data_prep.geometry.model import Unsupported
-from data_prep.geometry.strokes import drawn_lines, inside, mentioned
+from data_prep.geometry.strokes import drawn_lines, inside
 from data_prep.geometry.wording import DEGREE, sentence
 from data_prep.scene import AngleMark, Circle, Label, Scene, Segment
 
-Line = tuple[str, str]
 MAX_GROUPS = 3
 """Groups of equal lengths or of parallels that marks tell apart."""
 PLAIN_LABEL = re.compile(r"[0-9a-z.+\-/*()]+")
@@ -93,7 +92,7 @@ def redraw(
     told = [*figure.said, *sheet.said]
     sentences = [sentence(fact) for fact in dict.fromkeys(told) if fact.head not in QUIET]
     target = [figure.target] if figure.target is not None else []
-    needed = mentioned([*(f for f in told if f.head not in QUIET), *target])
+    needed = points_in([*(f for f in told if f.head not in QUIET), *target])
     needed |= _corner_letters(target)
     if any(not re.fullmatch("[A-Z]'?", point) for point in needed):
         raise Unsupported("a point without a letter is spoken of")

@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from data_prep.geometry.figure import Figure
-from data_prep.geometry.literals import Argument, Term, is_point, walk
+from data_prep.geometry.literals import Line, Term, is_point, walk
 
-Line = tuple[str, str]
 BESIDE = 0.03
 """A line that passes a point this near, in parts of its length, was meant to go through it."""
 FLAT = 2e-3
@@ -130,14 +129,3 @@ def inside(line: Line, at: Mapping[str, complex], points: Iterable[str]) -> list
             if 1e-3 < place < 1 - 1e-3:
                 found.append(point)
     return found
-
-
-def mentioned(arguments: Iterable[Argument]) -> set[str]:
-    """Names of points in literals."""
-    return {
-        str(arg)
-        for argument in arguments
-        for term in walk(argument)
-        for arg in term.args
-        if is_point(arg)
-    }

@@ -10,10 +10,9 @@ from collections.abc import Callable
 
 from data_prep.geometry.algebra import AlgebraError, parse_expression, text_of
 from data_prep.geometry.figure import COLOURS, QUALITIES, angle_number
-from data_prep.geometry.literals import SHAPES, Argument, Term, is_point
+from data_prep.geometry.literals import SHAPES, Args, Argument, Term, is_point
 from data_prep.geometry.model import Unsupported
 
-Args = tuple[Argument, ...]
 DEGREE = "\N{DEGREE SIGN}"
 
 

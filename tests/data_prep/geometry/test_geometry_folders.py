@@ -28,7 +28,7 @@ def triangle(key: str, letters: str, first: int, second: int) -> Annotation:
         f"Equals(LengthOf(Line({b},{c})),x)",
     )
     return Annotation(
-        id=key, positions={a: 0j, b: complex(first, 0), c: complex(0, second)}, unplaced=(),
+        id=key, positions={a: 0j, b: complex(first, 0), c: complex(0, second)},
         strokes=((a, b), (a, c), (b, c)), circles=(), diagram=facts, text=("Find(x)",),
     )  # fmt: skip
 
@@ -36,7 +36,7 @@ def triangle(key: str, letters: str, first: int, second: int) -> Annotation:
 def angles(key: str) -> Annotation:
     """Two angles of a triangle given, the third asked."""
     return Annotation(
-        id=key, positions={"P": 0j, "Q": 9 + 0j, "R": 4 + 6j}, unplaced=(),
+        id=key, positions={"P": 0j, "Q": 9 + 0j, "R": 4 + 6j},
         strokes=(("P", "Q"), ("Q", "R"), ("R", "P")), circles=(),
         diagram=("Equals(MeasureOf(Angle(R,P,Q)),56)", "Equals(MeasureOf(Angle(P,Q,R)),50)",
                  "Equals(MeasureOf(Angle(Q,R,P)),x)"),
@@ -62,7 +62,7 @@ def test_every_given_is_in_the_picture_or_in_the_question() -> None:
     assert (drawn.question, drawn.answer) == ("Find x.", "5")
     spelt = triangle("1", "ABC", 3, 4)
     root = Annotation(
-        id="1", positions=spelt.positions, unplaced=(), strokes=spelt.strokes, circles=(),
+        id="1", positions=spelt.positions, strokes=spelt.strokes, circles=(),
         diagram=(*spelt.diagram[:2], r"Equals(LengthOf(Line(A,C)),4\sqrt{2})", spelt.diagram[3]),
         text=spelt.text,
     )  # fmt: skip

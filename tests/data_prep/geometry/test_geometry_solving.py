@@ -28,7 +28,6 @@ def problem(
         Annotation(
             id="1",
             positions=points,
-            unplaced=(),
             strokes=tuple((s[0], s[1]) for s in strokes.split()),
             circles=more.get("circles", ()),
             diagram=tuple(filter(None, diagram.split(";"))),
@@ -136,7 +135,7 @@ def test_literals_with_too_few_arguments_are_listed_not_met_with_a_crash() -> No
 def test_slopes_by_complex_steps_are_those_of_differences() -> None:
     figure = build_figure(
         Annotation(
-            id="1", positions=CIRCLE, unplaced=(), strokes=(), circles=("O",),
+            id="1", positions=CIRCLE, strokes=(), circles=("O",),
             diagram=("PointLiesOnCircle(A, Circle(O, r_0))", "Equals(MeasureOf(Angle(A,O,B)),2x+5)",
                      "Perpendicular(Line(A,B),Line(A,C))", "Equals(LengthOf(Line(A,B)),x)"),
             text=("Find(x)",),
