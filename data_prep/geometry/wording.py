@@ -174,6 +174,9 @@ def _equals(args: Args) -> str:
     one, two = (_with_unit(arg, unit) for arg in args)
     if is_angle(args[0]) and not one.startswith("angle"):
         one = f"the measure of {one}"
+    terms = [arg for arg in args if isinstance(arg, Term)]
+    if len(terms) == 2 and any(term.head == "HypotenuseOf" for term in terms):
+        return f"{one} is {two}."
     return f"{one} = {two}."
 
 
