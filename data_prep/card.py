@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from statistics import median_low
 from typing import Any
 
 from adora_mm.types import Problem
@@ -23,7 +24,6 @@ class CardFacts:
 
     answer_types: Counter[str] = field(default_factory=Counter)
     question_chars: Counter[int] = field(default_factory=Counter)
-    """Length -> problems: a histogram, so that the median needs no list of all lengths."""
     choices: Counter[int] = field(default_factory=Counter)
     """Number of options -> problems."""
     images_per_problem: Counter[int] = field(default_factory=Counter)
@@ -71,18 +71,9 @@ def _cell(value: object) -> str:
     return str(value).replace("|", "\\|").replace("\n", " ") or "(none)"
 
 
-def _lengths(histogram: Mapping[int, int]) -> str:
-    lengths = sorted(histogram)
-    return f"{lengths[0]} to {lengths[-1]} (median {_median(histogram)})"
-
-
-def _median(histogram: Mapping[int, int]) -> int:
-    half, seen = sum(histogram.values()) / 2, 0
-    for value in sorted(histogram):
-        seen += histogram[value]
-        if seen >= half:
-            return value
-    raise ValueError("no values")
+def _lengths(histogram: Counter[int]) -> str:
+    lengths = sorted(histogram.elements())
+    return f"{lengths[0]} to {lengths[-1]} (median {median_low(lengths)})"
 
 
 def _example(problem: Problem | None) -> str:

@@ -18,13 +18,13 @@ import torch
 
 from adora_mm.collect import collect_groups
 from adora_mm.config import RunConfig
-from adora_mm.data import ImageError, check_images, fingerprint
+from adora_mm.data import fingerprint
 from adora_mm.files import write_atomically
 from adora_mm.models import DTYPES, policy_path
 from adora_mm.processor import Processor
-from adora_mm.prompts import PromptError
 from adora_mm.rewards import succeeded
 from adora_mm.rollout import RolloutBackend, Sampling, build_backend
+from adora_mm.training_data import find_unusable
 from adora_mm.types import Problem, RolloutGroup
 from adora_mm.verify import CheckerPool
 
@@ -62,7 +62,8 @@ def measure(
         max_prompt_tokens=config.data.max_prompt_tokens,
         max_image_megapixels=config.data.max_image_megapixels,
     )
-    _refuse_unusable(problems, processor)
+    for reason in find_unusable(problems, processor, config.data).values():
+        raise ValueError(reason)
     settings = _settings(problems, config)
     partial = out.with_name(f"{out.name}.partial")
     done = _finished(out, settings) or _begun(partial, settings)
@@ -171,16 +172,6 @@ def _begun(partial: Path, settings: dict[str, Any]) -> Rows:
     whole = content[: content.rindex(b"\n") + 1]
     os.truncate(partial, len(whole))
     return {row["id"]: row for row in map(json.loads, whole.splitlines()[1:])}
-
-
-def _refuse_unusable(problems: Sequence[Problem], processor: Processor) -> None:
-    for _, reason in check_images(problems):
-        raise ValueError(reason)
-    for problem in problems:
-        try:
-            processor.check_length(problem)
-        except (PromptError, ImageError) as error:
-            raise ValueError(str(error)) from error
 
 
 def _build(config: RunConfig, processor: Processor) -> RolloutBackend:

@@ -23,16 +23,17 @@ def stored_entries(problems: Iterable[Problem]) -> Iterator[Entry]:
         yield Entry(problem=replace(problem, images=()), images=images)
 
 
-def folder_of(data: str) -> Path:
-    """The folder or file that `FOLDER@SPLIT` names."""
+def folder_and_split(data: str) -> tuple[Path, str]:
+    """The folder or file that `FOLDER@SPLIT` names, and the split, empty for all."""
     if Path(data).exists() or "@" not in data:
-        return Path(data)
-    return Path(data.rpartition("@")[0])
+        return Path(data), ""
+    folder, _, split = data.rpartition("@")
+    return Path(folder), split
 
 
 def manifest_of(data: str) -> Mapping[str, Any]:
     """The manifest of a data folder; empty for a `.jsonl` file."""
-    file = folder_of(data) / "manifest.json"
+    file = folder_and_split(data)[0] / "manifest.json"
     manifest: Mapping[str, Any] = json.loads(file.read_bytes()) if file.is_file() else {}
     return manifest
 
@@ -43,9 +44,13 @@ def licences(sets: Iterable[str]) -> str:
     return "; ".join(dict.fromkeys(found))
 
 
+def set_name(data: str) -> str:
+    """The folder's name and the split, without this machine's folders."""
+    folder, split = folder_and_split(data)
+    return folder.resolve().name + (f"@{split}" if split else "")
+
+
 def origin(data: str) -> dict[str, Any]:
     """What identifies a set in another manifest: its name without this machine's folders, its
     fingerprint."""
-    split = data[len(str(folder_of(data))) :]
-    name = folder_of(data).resolve().name + split
-    return {"set": name, "fingerprint": manifest_of(data).get("fingerprint", "")}
+    return {"set": set_name(data), "fingerprint": manifest_of(data).get("fingerprint", "")}

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from adora_mm.data import FORMAT_VERSION, Fingerprint, problem_record
-from adora_mm.files import sync
+from adora_mm.files import sync, write_atomically
 from adora_mm.types import Problem
 from data_prep.card import CARD, CardFacts, data_card
 
@@ -81,8 +81,10 @@ def write_folder(
     with _locked_sibling(folder) as partial:
         tally = _write_content(partial, entries)
         manifest = header | tally.summary() | {"dropped": dict(sorted((dropped or {}).items()))}
-        _write_synced(partial / CARD, data_card(manifest, tally.card))
-        _write_manifest(partial, manifest)
+        write_atomically(partial / CARD, data_card(manifest, tally.card))
+        text = json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+        write_atomically(partial / "manifest.json", text)
+        sync(partial)
         if _same_content(folder, partial):
             shutil.rmtree(partial)
         else:
@@ -185,21 +187,6 @@ def _plain(value: Mapping[str, Any], what: str) -> dict[str, Any]:
     except (TypeError, ValueError) as error:
         raise ValueError(f"{what} must be JSON values: {error}") from error
     return plain
-
-
-def _write_manifest(partial: Path, manifest: Mapping[str, Any]) -> None:
-    text = json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
-    temporary = partial / "manifest.json.tmp"
-    _write_synced(temporary, text)
-    temporary.rename(partial / "manifest.json")
-    sync(partial)
-
-
-def _write_synced(path: Path, text: str) -> None:
-    with path.open("wb") as file:
-        file.write(text.encode("utf-8", errors="replace"))
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _refuse_early(folder: Path, header: Mapping[str, Any], overwrite: bool) -> None:

@@ -57,7 +57,11 @@ POLICY_BUILDERS = frozenset({"tiny_policy.py", "tiny_model.py", "warm_start.py"}
 settings (`distributed`)."""
 
 POLICY_USERS = frozenset({"difficulty.py", "prompt_lengths.py"})
-"""The files of `data_prep` that show problems to a policy: also `models` and `collect`."""
+"""The files of `data_prep` that show problems to a policy: also `models`, `collect` and
+what makes a problem unusable for one (`training_data`)."""
+
+PAGES = frozenset({"page.py"})
+"""The files of `data_prep` that make a page like the training report: also `report`."""
 
 MEASURING = frozenset({"models", "validation", "run_folder", "samples", "metrics", "report"})
 """What `evaluation` shares with a run beyond that, so that both measure and store in one way."""
@@ -165,7 +169,9 @@ def outside_imports(package: str, file: str) -> frozenset[str]:
     if package == "evaluation":
         return allowed | MEASURING
     if file in POLICY_USERS:
-        return allowed | {"models", "collect"}
+        return allowed | {"models", "collect", "training_data"}
+    if file in PAGES:
+        return allowed | {"report"}
     return allowed | {"models", "distributed"} if file in POLICY_BUILDERS else allowed
 
 

@@ -257,6 +257,12 @@ def check_algorithm(
     _check_group_size(advantage, group_size)
     if dynamic_sampling is not None and dynamic_sampling.enabled:
         _check_reachable(dynamic_sampling, group_size)
+        if advantage.estimator == "reinforce_pp":
+            raise ValueError(
+                "dynamic_sampling drops groups that are all right or all wrong, and advantage."
+                "estimator=reinforce_pp, which has no baseline per group, learns from them; set "
+                "dynamic_sampling.enabled=false, or use estimator=grpo (DAPO's own)"
+            )
     if advantage.estimator == "dr_grpo" and loss.aggregation == "sequence_mean":
         raise ValueError(
             "loss.aggregation=sequence_mean brings back the length bias that advantage.estimator="

@@ -54,18 +54,10 @@ def write_report(run_folder: Path, out: Path | None = None) -> Path:
 
 def render(run: RunData, samples: SampleSet) -> str:
     """The page as HTML text."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(percent=percent, value=format_value, signed=signed)
     heldout = figures.eval_plot(run.evals)
     time = figures.time_plot(run.metrics)
     plots = [heldout, *figures.metric_plots(run.metrics), time]
-    return environment.get_template("report.html").render(
+    return template(TEMPLATES / "report.html").render(
         style=Markup((TEMPLATES / "style.css").read_text(encoding="utf-8")),
         run=run,
         samples=samples,
@@ -82,6 +74,19 @@ def render(run: RunData, samples: SampleSet) -> str:
         outcomes=OUTCOMES,
         written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )
+
+
+def template(file: Path) -> jinja2.Template:
+    """A page's template: all text is escaped, and a name that is not given is an error."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(file.parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(percent=percent, value=format_value, signed=signed)
+    return environment.get_template(file.name)
 
 
 def _notes(run: RunData, samples: SampleSet) -> list[str]:

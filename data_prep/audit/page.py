@@ -13,14 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
 from adora_mm.data import ImageError, open_image
+from adora_mm.report.page import template
 from adora_mm.types import Problem
 from data_prep.audit import KINDS, Report
 from data_prep.audit.findings import Finding, Kind
 
-TEMPLATES = Path(__file__).parent / "templates"
+TEMPLATE = Path(__file__).parent / "templates" / "audit.html"
 EXAMPLES_PER_KIND = 12
 GALLERY = 24
 THUMBNAIL_PX = 220
@@ -71,18 +70,11 @@ def render(
     report: Report, problems: Sequence[Problem], against: Mapping[str, Sequence[Problem]]
 ) -> str:
     """The page as HTML text; only the pictures that are shown are read."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["bars"] = bars
     step = max(1, len(problems) // GALLERY)
     statistics = report.statistics
-    return environment.get_template("audit.html").render(
+    return template(TEMPLATE).render(
         report=report,
+        bars=bars,
         sections=_sections(report, problems, against),
         counted=[(title, statistics[key]) for key, title in COUNTED.items()],
         spreads=[(t, statistics[key]) for key, t in SPREADS.items() if statistics[key]],

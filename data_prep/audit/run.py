@@ -18,6 +18,7 @@ from data_prep.audit import KINDS, Limits, Report, audit
 from data_prep.audit.pictures import QWEN_MAX_PIXELS, QWEN_MIN_PIXELS
 from data_prep.commands.options import with_progress
 from data_prep.sources import SOURCES
+from data_prep.stored import folder_and_split, set_name
 
 _TRAINED_ON = re.compile(r"train.*|stage\d+")
 UNFIT = 1
@@ -31,13 +32,14 @@ def run_audit(arguments: argparse.Namespace) -> int:
             f"--report {arguments.report}: must end in .html; the JSON file goes beside it"
         )
     problems = load_problems(arguments.data)
-    folder, split = _place(arguments.data)
+    folder, split = folder_and_split(arguments.data)
+    folder = folder.resolve()
     against = {} if arguments.only_against else evaluation_sets(folder, split)
     against |= {name: load_problems(name) for name in arguments.against}
     with CheckerPool(arguments.workers) as pool:
         report = audit(
             problems,
-            name=folder.name + (f"@{split}" if split else ""),
+            name=set_name(arguments.data),
             pool=pool,
             against=against,
             limits=_limits(arguments),
@@ -48,14 +50,6 @@ def run_audit(arguments: argparse.Namespace) -> int:
     _write(report, page, problems, against)
     _print(report, page)
     return 0 if report.fit else UNFIT
-
-
-def _place(data: str) -> tuple[Path, str]:
-    """The folder and the split that a `FOLDER@SPLIT` names."""
-    if Path(data).exists() or "@" not in data:
-        return Path(data).resolve(), ""
-    name, _, split = data.rpartition("@")
-    return Path(name).resolve(), split
 
 
 def evaluation_sets(folder: Path, split: str) -> dict[str, Sequence[Problem]]:

@@ -22,70 +22,64 @@ or 081 (both were accepted)" and stays so. Checked against all five published fi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from adora_mm.types import Problem
-from data_prep.sources.rows import BadRows, RawRows, convert, text
-from data_prep.sources.tables import TABLES, as_record, local_copy, table_rows
+from data_prep.sources.rows import RawRows, kept, text
+from data_prep.sources.source import Found, Source
+from data_prep.sources.tables import TABLES, as_record, revision_of, table_rows
 from data_prep.writer import Entry
 
-SETS: dict[str, tuple[int, tuple[str, ...]]] = {
-    "aime2024": (30, ("aime_2024", "aime2024", "aime24")),
-    "aime2025": (30, ("aime_2025", "aime2025", "aime25")),
-    "aime2021_2024": (103, ("aime_2021_2024", "aime2021_2024")),
-    "amc83": (83, ("amc_validation_83", "aimo-validation-amc", "amc83")),
-    "amc40": (40, ("amc23_40", "amc23", "amc40")),
+SETS: dict[str, tuple[int, str, tuple[str, ...]]] = {
+    "aime2024": (30, "AIME of 2024", ("aime_2024", "aime2024", "aime24")),
+    "aime2025": (30, "AIME of 2025", ("aime_2025", "aime2025", "aime25")),
+    "aime2021_2024": (
+        103,
+        "AIME of 2021 to 2024 (ADORA's selection)",
+        ("aime_2021_2024", "aime2021_2024"),
+    ),
+    "amc83": (
+        83,
+        "AMC 12 of 2022 and 2023",
+        ("amc_validation_83", "aimo-validation-amc", "amc83"),
+    ),
+    "amc40": (40, "AMC 12 of 2023 (40 of amc83)", ("amc23_40", "amc23", "amc40")),
 }
-"""Name -> how many problems it has, and how its files are called."""
-TITLES = {
-    "aime2024": "AIME of 2024",
-    "aime2025": "AIME of 2025",
-    "aime2021_2024": "AIME of 2021 to 2024 (ADORA's selection)",
-    "amc83": "AMC 12 of 2022 and 2023",
-    "amc40": "AMC 12 of 2023 (40 of amc83)",
-}
-LICENCE = "problems by the MAA; collection Apache-2.0 or MIT"
-_KEPT = ("id", "url", "year", "problem_number", "solution")
+"""Name -> how many problems it has, what it is, and how its files are called."""
 
 
-def reader(name: str) -> Callable[..., Iterator[Entry]]:
-    """`read` of one of the sets."""
-    return partial(read, name=name)
+def find(path: Path, split: str | None, *, name: str) -> Found:
+    """The set's table, alone or in a folder that holds it under one of its names."""
+    return _rows(_file(path, name), name), partial(_entry, name=name)
 
 
-def read(
-    path: Path,
-    *,
-    name: str,
-    split: str | None = None,
-    limit: int | None = None,
-    bad: BadRows | None = None,
-) -> Iterator[Entry]:
-    """Entries of the set `name` from its table, a folder that holds it, or a hub name.
-
-    Raises ValueError when it is not there, when a table holds more problems than the set has, and
-    for bad rows unless `bad` drops them.
-    """
-    if split not in (None, "test"):
-        raise ValueError(f"{name} has no split {split!r}; its split: test")
-    file = _file(path, name)
-    yield from convert(_rows(file, name), partial(_entry, name=name), limit=limit, bad=bad)
+SOURCES = tuple(
+    Source(
+        name=name,
+        title=name,
+        find=partial(find, name=name),
+        splits=("test",),
+        licence="problems by the MAA; collection Apache-2.0 or MIT",
+        summary=f"{title}, {count} problems, text only; for evaluation",
+        needs=f"{stems[0]}.jsonl, or a folder with it",
+        evaluation_only=True,
+    )
+    for name, (count, title, stems) in SETS.items()
+)
 
 
-def _file(path: Path, name: str) -> Path:
-    folder = local_copy(path)
+def _file(folder: Path, name: str) -> Path:
     if folder.is_file():
         return folder
-    stems = SETS[name][1]
+    _, _, stems = SETS[name]
     tables = sorted(f for f in (*folder.glob("*"), *folder.glob("data/*")) if f.suffix in TABLES)
     found = [file for file in tables if file.stem.lower() in stems]
-    if not found and folder != path and len(tables) == 1:
+    if not found and revision_of(folder) and len(tables) == 1:
         found = tables  # the one file of a hub data set, whatever it is called
     if not found:
-        raise ValueError(f"{path}: no {name} there: expected {stems[0]}.jsonl or .parquet")
+        raise ValueError(f"{folder}: no {name} there: expected {stems[0]}.jsonl or .parquet")
     return found[0]
 
 
@@ -108,6 +102,6 @@ def _entry(row: tuple[int, Any], *, name: str) -> Entry:
         source=name,
         split="test",
         answer_type="number",
-        metadata={key: record[key] for key in _KEPT if record.get(key) is not None},
+        metadata=kept(record, "id", "url", "year", "problem_number", "solution"),
     )
     return Entry(problem=problem)

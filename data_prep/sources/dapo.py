@@ -19,17 +19,17 @@ schema, not on the real one.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from adora_mm.types import Problem
-from data_prep.sources.rows import BadRows, RawRows, RowError, convert, text
-from data_prep.sources.tables import TABLES, as_record, cell, local_copy, table_rows
+from data_prep.sources.rows import RowError, text
+from data_prep.sources.source import Found, Source
+from data_prep.sources.tables import TABLES, as_record, cell, table_rows
 from data_prep.writer import Entry
 
-SPLITS = ("train",)
-LICENCE = "Apache-2.0"
 _BEFORE = (
     "Solve the following math problem step by step. The last line of your response should be of "
     "the form Answer: $Answer (without quotes) where $Answer is the answer to the problem."
@@ -37,20 +37,8 @@ _BEFORE = (
 _AFTER = 'Remember to put your answer on its own line after "Answer:".'
 
 
-def read(
-    path: Path,
-    *,
-    split: str | None = None,
-    limit: int | None = None,
-    bad: BadRows | None = None,
-) -> Iterator[Entry]:
-    """Entries, each problem once, from the file, its folder or a hub name.
-
-    Raises ValueError when there is no table, and for bad rows unless `bad` drops them.
-    """
-    if split not in (None, *SPLITS):
-        raise ValueError(f"DAPO-Math-17k has no split {split!r}; its split: train")
-    path = local_copy(path)
+def find(path: Path, split: str | None) -> Found:
+    """Each problem once, of the file or of all tables in the folder."""
     files = [path] if path.is_file() else sorted(p for s in TABLES for p in path.rglob(f"*{s}"))
     if not files:
         raise ValueError(f"{path}: no DAPO-Math-17k there: expected dapo-math-17k.parquet")
@@ -65,16 +53,24 @@ def read(
         known.update(marks)
         return None if repeated else entry
 
-    yield from convert(_rows(files), to_entry, limit=limit, bad=bad)
+    return chain.from_iterable(map(table_rows, files)), to_entry
+
+
+SOURCE = Source(
+    name="dapo",
+    title="DAPO-Math-17k",
+    find=find,
+    splits=("train",),
+    licence="Apache-2.0",
+    summary="DAPO-Math-17k, about 17,400 competition problems, text only (train)",
+    needs="dapo-math-17k.parquet, its folder, or the hub name",
+    hub="BytedTsinghua-SIA/DAPO-Math-17k",
+)
+read = SOURCE.read
 
 
 def _mark(text_: str) -> bytes:
     return hashlib.blake2b(text_.encode(), digest_size=12).digest()
-
-
-def _rows(files: list[Path]) -> RawRows:
-    for file in files:
-        yield from table_rows(file)
 
 
 def _entry(record: Mapping[str, Any], index: str) -> Entry:

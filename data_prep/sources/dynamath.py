@@ -17,34 +17,22 @@ variants are this project's own arrangement.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from adora_mm.types import Problem
-from data_prep.sources.mathvista import json_members
 from data_prep.sources.options import split_options
-from data_prep.sources.rows import BadRows, RowError, convert, image_bytes, text
+from data_prep.sources.rows import image_bytes, text
+from data_prep.sources.source import Found, Source
+from data_prep.sources.tables import as_record, table_rows
 from data_prep.writer import Entry
 
-LICENCE = "MIT"
 FILE = "dataset.json"
 
 
-def read(
-    path: Path,
-    *,
-    split: str | None = None,
-    limit: int | None = None,
-    bad: BadRows | None = None,
-    images: bool = True,
-) -> Iterator[Entry]:
-    """Entries of all variants, or with `split="variant2"` of one folder.
-
-    `images=False` leaves the pictures out. Raises ValueError when there is no `dataset.json`, and
-    for bad rows unless `bad` drops them.
-    """
+def find(path: Path, split: str | None, *, images: bool = True) -> Found:
+    """All variants, or with `split="variant2"` one folder; `images=False` leaves pictures out."""
     files = [path / FILE] if (path / FILE).is_file() else sorted(path.glob(f"*/{FILE}"), key=_order)
     if split is not None:
         files = [file for file in files if file.parent.name == split]
@@ -52,11 +40,23 @@ def read(
         wanted = f" of variant {split!r}" if split else ""
         raise ValueError(f"{path}: no DynaMath there: expected {FILE}{wanted}, or folders with it")
     rows = (
-        (where, (variant, file.parent.resolve(), member))
+        (where, (variant, file.parent.resolve(), row))
         for variant, file in enumerate(files, start=1)
-        for where, member in json_members(file)
+        for where, row in table_rows(file)
     )
-    yield from convert(rows, partial(_entry, images=images), limit=limit, bad=bad)
+    return rows, partial(_entry, images=images)
+
+
+SOURCE = Source(
+    name="dynamath",
+    title="DynaMath",
+    find=find,
+    licence="MIT",
+    summary="DynaMath, 501 seeds in one or more variants; for evaluation",
+    needs="the folder with dataset.json and image/, or the folder of several such",
+    evaluation_only=True,
+)
+read = SOURCE.read
 
 
 def _order(file: Path) -> tuple[int, str]:
@@ -64,10 +64,10 @@ def _order(file: Path) -> tuple[int, str]:
     return (int(digits[-1]) if digits else 0, file.parent.name)
 
 
-def _entry(row: tuple[int, Path, tuple[str, Any]], *, images: bool) -> Entry:
-    variant, folder, (seed, record) = row
-    if not isinstance(record, dict):
-        raise RowError("not an object", f"a row must be an object, not {record!r}")
+def _entry(row: tuple[int, Path, Any], *, images: bool) -> Entry:
+    variant, folder, columns = row
+    record = as_record(columns)
+    seed = text(record, "_key")
     kind = text(record, "answer_type")
     question = text(record, "question")
     choices: tuple[str, ...] = ()

@@ -24,60 +24,48 @@ four, which is noise for reinforcement learning.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from adora_mm.prompts import IMAGE_TAG
 from adora_mm.types import Problem
-from data_prep.sources.rows import (
-    BadRows,
-    RowError,
-    convert,
-    image_bytes,
-    parse_object,
-    text,
-    texts,
-)
-from data_prep.sources.tables import as_record, cell_images, local_copy, split_files, split_rows
+from data_prep.sources.rows import RowError, image_bytes, parse_object, text, texts
+from data_prep.sources.source import Found, Source
+from data_prep.sources.tables import as_record, cell_images, split_files, split_rows
 from data_prep.writer import Entry
 
 SPLITS = ("train", "val", "test")
-LICENCE = "MIT"
 _SPLIT_NAMES = {"train": "train", "val": "val", "validation": "val", "test": "test"}
 
 
-def read(
-    path: Path,
-    *,
-    split: str | None = None,
-    limit: int | None = None,
-    bad: BadRows | None = None,
-    keep_choices: bool = True,
-) -> Iterator[Entry]:
-    """Entries of one split (default: all) from a folder of either form, or from a hub name.
-
-    Raises ValueError for an unknown layout or split, and for bad rows unless `bad` drops them.
-    """
-    if split is not None and split not in SPLITS:
-        raise ValueError(f"Geometry3K has no split {split!r}; its splits: {', '.join(SPLITS)}")
-    path = local_copy(path)
+def find(path: Path, split: str | None, *, keep_choices: bool = True) -> Found:
+    """One split (default: all) of a folder of either form."""
     folders = _problem_folders(path, split)
-    files = [] if folders else split_files(path, _SPLIT_NAMES, split)
     if folders:
         named = ((str(folder), folder) for folder in folders)
-        to_entry = partial(_from_folder, keep_choices=keep_choices)
-        yield from convert(named, to_entry, limit=limit, bad=bad)
-    elif files:
-        to_entry = partial(_from_row, keep_choices=keep_choices)
-        yield from convert(split_rows(files), to_entry, limit=limit, bad=bad)
-    else:
-        wanted = f"split {split!r} of " if split else ""
-        raise ValueError(
-            f"{path}: no {wanted}Geometry3K there: expected numbered folders with data.json (alone "
-            "or in train/, val/, test/), or parquet files named after their split"
-        )
+        return named, partial(_from_folder, keep_choices=keep_choices)
+    files = split_files(path, _SPLIT_NAMES, split)
+    if files:
+        return split_rows(files), partial(_from_row, keep_choices=keep_choices)
+    wanted = f"split {split!r} of " if split else ""
+    raise ValueError(
+        f"{path}: no {wanted}Geometry3K there: expected numbered folders with data.json (alone "
+        "or in train/, val/, test/), or parquet files named after their split"
+    )
+
+
+SOURCE = Source(
+    name="geometry3k",
+    title="Geometry3K",
+    find=find,
+    splits=SPLITS,
+    licence="MIT",
+    summary="3,002 geometry problems with diagrams (train, val, test)",
+    needs="the original folders, the parquet files of hiyouga/geometry3k, or that hub name",
+    hub="hiyouga/geometry3k",
+)
+read = SOURCE.read
 
 
 def _problem_folders(path: Path, split: str | None) -> list[Path]:

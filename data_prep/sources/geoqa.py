@@ -23,60 +23,58 @@ reads these files in public repositories; tested on files made to that schema, n
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from adora_mm.prompts import IMAGE_TAG
 from adora_mm.types import Problem
-from data_prep.sources.rows import (
-    BadRows,
-    RawRows,
-    RowError,
-    convert,
-    image_bytes,
-    parse_object,
-    text,
-    texts,
-)
-from data_prep.sources.tables import as_record, cell_images, local_copy, split_files, split_rows
+from data_prep.sources.rows import RowError, image_bytes, parse_object, text, texts
+from data_prep.sources.source import Found, Source
+from data_prep.sources.tables import as_record, cell_images, split_files, split_rows
 from data_prep.writer import Entry
 
 SPLITS = ("train", "val", "test")
 SPLIT_NAMES = {"train": "train", "val": "val", "dev": "val", "validation": "val", "test": "test"}
-LICENCE = "none stated by the authors; check before use"
 _ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
 
 
-def read(
-    path: Path,
-    *,
-    split: str | None = None,
-    limit: int | None = None,
-    bad: BadRows | None = None,
-    name: str = "geoqa",
-) -> Iterator[Entry]:
-    """Entries of one split (default: all) from a folder of either form, a table or a hub name.
-
-    `name` is the source's name and the prefix of ids. Raises ValueError for an unknown layout, and
-    for bad rows unless `bad` drops them.
-    """
-    if split is not None and split not in SPLITS:
-        raise ValueError(f"{name} has no split {split!r}; its splits: {', '.join(SPLITS)}")
-    path = local_copy(path)
+def find(path: Path, split: str | None, *, name: str) -> Found:
+    """One split (default: all) of a folder of either form, or of a table; ids begin with `name`."""
     published = _published(path, split)
     if published:
-        rows: RawRows = ((str(file), (split_, file)) for split_, file in published)
-        yield from convert(rows, partial(_from_file, name=name), limit=limit, bad=bad)
-        return
+        rows = ((str(file), (split_, file)) for split_, file in published)
+        return rows, partial(_from_file, name=name)
     tables = split_files(path, SPLIT_NAMES, split)
     if not tables:
         raise ValueError(
             f"{path}: no GeoQA there: expected json/*.json beside image/*.png, or tables named "
             "after their split; pickles (.pk) are not read"
         )
-    yield from convert(split_rows(tables), partial(_from_row, name=name), limit=limit, bad=bad)
+    return split_rows(tables), partial(_from_row, name=name)
+
+
+SOURCE = Source(
+    name="geoqa",
+    title="geoqa",
+    find=partial(find, name="geoqa"),
+    splits=SPLITS,
+    licence="none stated by the authors; check before use",
+    summary="GeoQA, 5,010 geometry problems with diagrams, Chinese (8,031 English ones: R1-V)",
+    needs="the folder with json/ and image/, the parquet files of R1-V, or their hub name",
+    hub="leonardPKU/GEOQA_R1V_Train_8K",
+)
+PLUS = Source(
+    name="geoqa_plus",
+    title="geoqa_plus",
+    find=partial(find, name="geoqa_plus"),
+    splits=SPLITS,
+    licence=SOURCE.licence,
+    summary="GeoQA+, 7,528 geometry problems with diagrams, Chinese, GeoQA's among them",
+    needs="the folder with json/ and image/",
+)
+read = SOURCE.read
 
 
 def _published(path: Path, split: str | None) -> list[tuple[str, Path]]:
@@ -116,7 +114,7 @@ def _diagram(file: Path) -> bytes:
     return image_bytes(root.resolve(), f"image/{below.as_posix()}")
 
 
-def labelled_choice(record: dict[str, Any], choices: tuple[str, ...]) -> str:
+def labelled_choice(record: Mapping[str, Any], choices: tuple[str, ...]) -> str:
     """The choice that `label` (from 0) names, or RowError."""
     label = record.get("label")
     if not isinstance(label, int) or isinstance(label, bool) or not 0 <= label < len(choices):

@@ -14,40 +14,36 @@ files; the parquet form against the dataset card only.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from adora_mm.types import Problem
-from data_prep.sources.rows import BadRows, RowError, convert, text
-from data_prep.sources.tables import TABLES, as_record, local_copy, table_rows
+from data_prep.sources.rows import RowError, text
+from data_prep.sources.source import Found, Source
+from data_prep.sources.tables import TABLES, as_record, split_rows
 from data_prep.writer import Entry
 
 SPLITS = ("train", "test")
-LICENCE = "MIT"
 _CALCULATOR = re.compile(r"<<[^>]*>>")
 _NUMBER = re.compile(r"-?\d+(\.\d+)?")
 
 
-def read(
-    path: Path,
-    *,
-    split: str | None = None,
-    limit: int | None = None,
-    bad: BadRows | None = None,
-) -> Iterator[Entry]:
-    """Entries of one split (default: all there are) from a table, the folder of both, or the hub.
+def find(path: Path, split: str | None) -> Found:
+    """One split (default: all there are) of a table, or of the folder of both."""
+    return split_rows(_files(path, split)), _entry
 
-    Raises ValueError when no file fits, and for bad rows unless `bad` drops them.
-    """
-    if split is not None and split not in SPLITS:
-        raise ValueError(f"GSM8K has no split {split!r}; its splits: {', '.join(SPLITS)}")
-    rows = (
-        (where, (name, number, line))
-        for name, file in _files(local_copy(path), split)
-        for number, (where, line) in enumerate(table_rows(file), start=1)
-    )
-    yield from convert(rows, _entry, limit=limit, bad=bad)
+
+SOURCE = Source(
+    name="gsm8k",
+    title="GSM8K",
+    find=find,
+    splits=SPLITS,
+    licence="MIT",
+    summary="8,792 word problems, text only (train, test)",
+    needs="train.jsonl or test.jsonl, the folder of both, or the hub name",
+    hub="openai/gsm8k",
+)
+read = SOURCE.read
 
 
 def _files(path: Path, split: str | None) -> list[tuple[str, Path]]:
@@ -69,8 +65,8 @@ def _files(path: Path, split: str | None) -> list[tuple[str, Path]]:
     return found
 
 
-def _entry(row: tuple[str, int, Any]) -> Entry:
-    split, number, line = row
+def _entry(row: tuple[str, int, Path, Any]) -> Entry:
+    split, number, _, line = row
     record = as_record(line)
     solution, mark, gold = text(record, "answer").rpartition("####")
     gold = gold.strip().replace(",", "")

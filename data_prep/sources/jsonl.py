@@ -15,19 +15,20 @@ AMC 2023, the text part of OlympiadBench, and the parquet files of Knights and K
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from adora_mm.prompts import IMAGE_TAG
 from adora_mm.types import Problem
-from data_prep.sources.rows import BadRows, RawRows, RowError, convert, text, texts
+from data_prep.sources.rows import RawRows, RowError, text, texts
+from data_prep.sources.source import Found, Source
 from data_prep.sources.tables import (
     as_record,
     cell,
     cell_images,
-    local_copy,
     split_files,
     table_rows,
 )
@@ -44,28 +45,25 @@ _SPLIT_NAMES = {
 FIELDS = ("question", "answer", "id", "images", "choices", "split", "answer_type")
 
 
-def read(
+def find(
     path: Path,
+    split: str | None,
     *,
-    split: str | None = None,
-    limit: int | None = None,
-    bad: BadRows | None = None,
     columns: Mapping[str, str] | None = None,
     keep: Sequence[str] = (),
     name: str = "",
     image_root: Path | None = None,
-) -> Iterator[Entry]:
-    """Entries of a file. `split` selects rows by the split column, or names the split without one.
+) -> Found:
+    """Rows of a file. `split` selects rows by the split column, or names the split without one.
 
     `name` is the source's name and the prefix of ids (default: the file's stem); images are looked
-    up inside `image_root` (default: the file's folder). Raises ValueError for an unknown field in
-    `columns`, a missing file, and for bad rows unless `bad` drops them.
+    up inside `image_root` (default: the file's folder). Raises ValueError also for an unknown field
+    in `columns`.
     """
     names = dict(zip(FIELDS, FIELDS, strict=True)) | dict(columns or {})
     unknown = sorted(set(names) - set(FIELDS))
     if unknown:
         raise ValueError(f"no field {unknown[0]!r} to map; fields: {', '.join(FIELDS)}")
-    path = local_copy(path)
     to_entry = partial(
         _entry,
         columns=names,
@@ -74,7 +72,19 @@ def read(
         wanted_split=split,
         image_root=(image_root or (path.parent if path.is_file() else path)).resolve(),
     )
-    yield from convert(_rows(path), to_entry, limit=limit, bad=bad)
+    return _rows(path), to_entry
+
+
+SOURCE = Source(
+    name="jsonl",
+    title="the table",
+    find=find,
+    licence="that of your file (--licence)",
+    summary="any table, columns named with --map",
+    needs="the .jsonl, .json, .parquet or .arrow file, a folder of them, or a hub name",
+)
+PARQUET = replace(SOURCE, name="parquet", summary="the same as jsonl")
+read = SOURCE.read
 
 
 def _rows(path: Path) -> RawRows:

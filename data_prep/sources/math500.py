@@ -11,38 +11,39 @@ Checked against all 500.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from adora_mm.types import Problem
-from data_prep.sources.rows import BadRows, convert, jsonl_rows, parse_object, text
+from data_prep.sources.rows import text
+from data_prep.sources.source import Found, Source
+from data_prep.sources.tables import as_record, table_rows
 from data_prep.writer import Entry
 
-LICENCE = "MIT"
 FILES = ("math500.jsonl", "math_500.jsonl", "test.jsonl")
 
 
-def read(
-    path: Path,
-    *,
-    split: str | None = None,
-    limit: int | None = None,
-    bad: BadRows | None = None,
-) -> Iterator[Entry]:
-    """All entries, from the file or its folder; the only split is `test`.
-
-    Raises ValueError when there is no such file, and for bad rows unless `bad` drops them.
-    """
-    if split not in (None, "test"):
-        raise ValueError(f"MATH-500 has no split {split!r}; it is part of MATH's test split")
+def find(path: Path, split: str | None) -> Found:
     files = [path] if path.is_file() else [path / name for name in FILES if (path / name).is_file()]
     if not files:
         raise ValueError(f"{path}: no MATH-500 there: expected {' or '.join(FILES)}")
-    yield from convert(jsonl_rows(files[0]), _entry, limit=limit, bad=bad)
+    return table_rows(files[0]), _entry
 
 
-def _entry(line: bytes) -> Entry:
-    record = parse_object(line)
+SOURCE = Source(
+    name="math",
+    title="MATH-500",
+    find=find,
+    splits=("test",),
+    licence="MIT",
+    summary="MATH-500, text only; for evaluation",
+    needs="math500.jsonl or its folder",
+)
+read = SOURCE.read
+
+
+def _entry(row: Any) -> Entry:
+    record = as_record(row)
     name = text(record, "unique_id").removeprefix("test/").removesuffix(".json")
     problem = Problem(
         id=f"math500-{name}",

@@ -16,62 +16,48 @@ testmini_text_only; testmini from its published schema.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from adora_mm.types import Problem
 from data_prep.sources.options import split_options
-from data_prep.sources.rows import BadRows, RowError, convert, image_bytes, text
+from data_prep.sources.rows import RowError, image_bytes, text
+from data_prep.sources.source import Found, Source
+from data_prep.sources.tables import as_record, table_rows
 from data_prep.writer import Entry
 
 SPLITS = ("testmini", "testmini_text_only")
-LICENCE = "MIT"
 VISION_ONLY = "Answer the question that is shown in the picture."
 
 
-def read(
-    path: Path,
-    *,
-    split: str | None = None,
-    limit: int | None = None,
-    bad: BadRows | None = None,
-    images: bool = True,
-) -> Iterator[Entry]:
-    """Entries of one split (default: the first that is there) from the folder of the JSON files.
-
-    `images=False` leaves the pictures out, for scoring answers that exist already. Raises
-    ValueError when no file fits, and for bad rows unless `bad` drops them.
-    """
-    if split is not None and split not in SPLITS:
-        raise ValueError(f"MathVerse has no split {split!r}; its splits: {', '.join(SPLITS)}")
+def find(path: Path, split: str | None, *, images: bool = True) -> Found:
+    """One split (default: the first that is there); `images=False` leaves the pictures out."""
     wanted = (split,) if split else SPLITS
     found = [(name, path / f"{name}.json") for name in wanted if (path / f"{name}.json").is_file()]
     if not found:
         files = " or ".join(f"{name}.json" for name in wanted)
         raise ValueError(f"{path}: no MathVerse there: expected {files}")
     name, file = found[0]
-    to_entry = partial(_entry, folder=path.resolve(), split=name, images=images)
-    yield from convert(json_list(file), to_entry, limit=limit, bad=bad)
+    return table_rows(file), partial(_entry, folder=path.resolve(), split=name, images=images)
 
 
-def json_list(file: Path) -> Iterator[tuple[str, Any]]:
-    """The members of a JSON list, each with its place. Raises ValueError for anything else."""
-    try:
-        rows = json.loads(file.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
-        raise ValueError(f"{file}: cannot be read as JSON ({error})") from error
-    if not isinstance(rows, list):
-        raise ValueError(f"{file}: expected a JSON list, not {type(rows).__name__}")
-    for number, row in enumerate(rows, start=1):
-        yield f"{file}, row {number}", row
+SOURCE = Source(
+    name="mathverse",
+    title="MathVerse",
+    find=find,
+    splits=SPLITS,
+    licence="MIT",
+    summary="MathVerse, 788 problems in six versions; for evaluation",
+    needs="the folder with testmini.json or testmini_text_only.json, and images/",
+    evaluation_only=True,
+)
+read = SOURCE.read
 
 
-def _entry(row: Any, *, folder: Path, split: str, images: bool) -> Entry:
-    if not isinstance(row, dict):
-        raise RowError("not an object", f"a row must be an object, not {row!r}")
+def _entry(columns: Any, *, folder: Path, split: str, images: bool) -> Entry:
+    row = as_record(columns)
     version = text(row, "problem_version")
     number = text(row, "sample_index")
     question, choices = _question(row)

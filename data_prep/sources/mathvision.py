@@ -20,48 +20,47 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Iterator
 from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from adora_mm.types import Problem
-from data_prep.sources.rows import BadRows, convert, image_bytes, text, texts
-from data_prep.sources.tables import as_record, cell_images, local_copy, table_rows
+from data_prep.sources.rows import image_bytes, kept, text, texts
+from data_prep.sources.source import Found, Source
+from data_prep.sources.tables import as_record, cell_images, table_rows
 from data_prep.writer import Entry
 
 SPLITS = ("testmini", "test")
-LICENCE = "MIT"
 _IMAGE_TAG = re.compile(r"<image\d*>")
 
 
-def read(
-    path: Path,
-    *,
-    split: str | None = None,
-    limit: int | None = None,
-    bad: BadRows | None = None,
-) -> Iterator[Entry]:
-    """Entries of one split (default: testmini) from the folder that holds its table, or the hub.
-
-    Raises ValueError for an unknown split or a missing file, and for bad rows unless `bad` drops
-    them.
-    """
+def find(path: Path, split: str | None) -> Found:
+    """One split (default: testmini) of the folder that holds its table."""
     split = split or SPLITS[0]
-    if split not in SPLITS:
-        raise ValueError(f"MATH-Vision has no split {split!r}; its splits: {', '.join(SPLITS)}")
-    path = local_copy(path)
     files = [path / f"{split}.jsonl", *sorted(path.glob(f"data/{split}-*.parquet"))]
     files = files[:1] if files[0].is_file() else files[1:] or files
     to_entry = partial(_entry, folder=path.resolve(), split=split)
-    yield from convert(chain.from_iterable(map(table_rows, files)), to_entry, limit=limit, bad=bad)
+    return chain.from_iterable(map(table_rows, files)), to_entry
+
+
+SOURCE = Source(
+    name="mathvision",
+    title="MATH-Vision",
+    find=find,
+    splits=SPLITS,
+    licence="MIT",
+    summary="MATH-Vision, 304 problems (testmini) or 3,040 (test); for evaluation",
+    needs="the folder with testmini.jsonl or test.jsonl and images/, or the hub name",
+    hub="MathLLMs/MathVision",
+    evaluation_only=True,
+)
+read = SOURCE.read
 
 
 def _entry(row: Any, *, folder: Path, split: str) -> Entry:
     record = as_record(row)
     choices = _plain_letters(texts(record, "options"))
-    metadata = {key: record.get(key) for key in ("subject", "level")}
     problem = Problem(
         id=f"mathvision-{text(record, 'id')}",
         question=_without_tags(text(record, "question")),
@@ -70,7 +69,7 @@ def _entry(row: Any, *, folder: Path, split: str) -> Entry:
         source="mathvision",
         split=split,
         answer_type="choice" if choices else "",
-        metadata={key: value for key, value in metadata.items() if value is not None},
+        metadata=kept(record, "subject", "level"),
     )
     encoded = cell_images(record, "decoded_image", folder)
     return Entry(problem=problem, images=encoded or (image_bytes(folder, text(record, "image")),))

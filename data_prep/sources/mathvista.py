@@ -14,58 +14,41 @@ joins the question and `precision` the metadata. Checked against all 1,000 annot
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from adora_mm.types import Problem
-from data_prep.sources.rows import BadRows, RowError, convert, image_bytes, text, texts
+from data_prep.sources.rows import RowError, image_bytes, text, texts
+from data_prep.sources.source import Found, Source
+from data_prep.sources.tables import as_record, table_rows
 from data_prep.writer import Entry
 
-SPLITS = ("testmini",)
-LICENCE = "CC BY-SA 4.0; evaluation only, training on it is forbidden"
 KEPT = ("source", "category", "task", "context", "grade", "language", "skills")
 
 
-def read(
-    path: Path,
-    *,
-    split: str | None = None,
-    limit: int | None = None,
-    bad: BadRows | None = None,
-    images: bool = True,
-) -> Iterator[Entry]:
-    """Entries of testmini from the folder that holds `testmini.json`.
-
-    `images=False` leaves the pictures out, for scoring answers that exist already. Raises
-    ValueError for another split or a missing file, and for bad rows unless `bad` drops them.
-    """
-    if split not in (None, *SPLITS):
+def find(path: Path, split: str | None, *, images: bool = True) -> Found:
+    """Testmini; `images=False` leaves the pictures out, for scoring answers that exist already."""
+    if split not in (None, "testmini"):
         raise ValueError(f"MathVista's split {split!r} has no answers; use testmini")
     to_entry = partial(_entry, folder=path.resolve(), images=images)
-    yield from convert(json_members(path / "testmini.json"), to_entry, limit=limit, bad=bad)
+    return table_rows(path / "testmini.json"), to_entry
 
 
-def json_members(file: Path) -> Iterator[tuple[str, Any]]:
-    """The members of a JSON object, each as (key, value). Raises ValueError for anything else."""
-    if not file.is_file():
-        raise ValueError(f"{file}: no such file")
-    try:
-        rows = json.loads(file.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
-        raise ValueError(f"{file}: cannot be read as JSON ({error})") from error
-    if not isinstance(rows, dict):
-        raise ValueError(f"{file}: expected a JSON object, not {type(rows).__name__}")
-    for key, row in rows.items():
-        yield f"{file}, key {key!r}", (key, row)
+SOURCE = Source(
+    name="mathvista",
+    title="MathVista",
+    find=find,
+    licence="CC BY-SA 4.0; evaluation only, training on it is forbidden",
+    summary="MathVista testmini, 1,000 problems; evaluation only",
+    needs="the folder with testmini.json and images/",
+    evaluation_only=True,
+)
+read = SOURCE.read
 
 
-def _entry(member: tuple[str, Any], *, folder: Path, images: bool) -> Entry:
-    key, row = member
-    if not isinstance(row, dict):
-        raise RowError("not an object", f"a row must be an object, not {row!r}")
+def _entry(columns: Any, *, folder: Path, images: bool) -> Entry:
+    row = as_record(columns)
     question, unit = text(row, "question"), row.get("unit")
     more = row.get("metadata")
     if not isinstance(more, dict):
@@ -77,7 +60,7 @@ def _entry(member: tuple[str, Any], *, folder: Path, images: bool) -> Entry:
     }
     choices = texts(row, "choices")
     problem = Problem(
-        id=f"mathvista-{key}",
+        id=f"mathvista-{text(row, '_key')}",
         question=f"{question} (Unit: {unit})" if unit else question,
         answer=text(row, "answer"),
         choices=choices,

@@ -15,45 +15,41 @@ tested on files of that schema, not on real ones.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from adora_mm.types import Problem
-from data_prep.sources.rows import BadRows, RowError, convert, image_bytes, text
-from data_prep.sources.tables import as_record, local_copy, split_rows
+from data_prep.sources.rows import RowError, image_bytes, kept, text
+from data_prep.sources.source import Found, Source
+from data_prep.sources.tables import as_record, split_rows
 from data_prep.writer import Entry
 
-SPLITS = ("train",)
-LICENCE = "MIT"
 _BOX = "\\boxed{"
 
 
-def read(
-    path: Path,
-    *,
-    split: str | None = None,
-    limit: int | None = None,
-    bad: BadRows | None = None,
-) -> Iterator[Entry]:
-    """Entries from the folder, the file or the hub name.
-
-    Raises ValueError when the file is missing, and for bad rows unless `bad` drops them.
-    """
-    if split not in (None, *SPLITS):
-        raise ValueError(f"MM-Math has no split {split!r}; its split: train")
-    path = local_copy(path)
+def find(path: Path, split: str | None) -> Found:
     file = path if path.is_file() else next(iter(sorted(path.rglob("MM_Math.json*"))), None)
     if file is None:
         raise ValueError(f"{path}: no MM-Math there: expected MM_Math.jsonl beside its pictures")
-    yield from convert(split_rows([("train", file)]), _entry, limit=limit, bad=bad)
+    return split_rows([("train", file)]), _entry
+
+
+SOURCE = Source(
+    name="mmmath",
+    title="MM-Math",
+    find=find,
+    splits=("train",),
+    licence="MIT",
+    summary="MM-Math, 5,929 middle-school problems with pictures and solutions (train)",
+    needs="the folder with MM_Math.jsonl and the pictures",
+)
+read = SOURCE.read
 
 
 def _entry(row: tuple[str, int, Path, Any]) -> Entry:
     _, number, folder, columns = row
     record = as_record(columns)
     solution = text(record, "solution")
-    metadata = {key: record.get(key) for key in ("year", "difficult", "knowledge")}
     problem = Problem(
         id=f"mmmath-{number}",
         question=text(record, "question"),
@@ -61,8 +57,7 @@ def _entry(row: tuple[str, int, Path, Any]) -> Entry:
         source="mmmath",
         split="train",
         answer_type="expression",
-        metadata={key: value for key, value in metadata.items() if value is not None}
-        | {"solution": solution},
+        metadata=kept(record, "year", "difficult", "knowledge") | {"solution": solution},
     )
     picture = record.get("file_name")
     images = (_picture(folder, text(record, "file_name")),) if picture else ()

@@ -17,47 +17,37 @@ it goes to the metadata as a text. Theorem-proving rows (no final answer) are ba
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from adora_mm.types import Problem
-from data_prep.sources.mathverse import json_list
-from data_prep.sources.rows import (
-    BadRows,
-    RowError,
-    convert,
-    image_bytes,
-    jsonl_rows,
-    parse_object,
-    text,
-    texts,
-)
+from data_prep.sources.rows import RowError, image_bytes, text, texts
+from data_prep.sources.source import Found, Source
+from data_prep.sources.tables import as_record, table_rows
 from data_prep.writer import Entry
 
-LICENCE = "Apache-2.0"
 _PICTURE_TAG = re.compile(r"<image_\d+>")
 
 
-def read(
-    path: Path,
-    *,
-    split: str | None = None,
-    limit: int | None = None,
-    bad: BadRows | None = None,
-) -> Iterator[Entry]:
-    """Entries of one file; in a folder, of the one file whose name holds `olympiad` or `split`.
-
-    Raises ValueError when no file, or more than one, fits, and for bad rows unless `bad` drops
-    them.
-    """
+def find(path: Path, split: str | None) -> Found:
+    """One file; in a folder, the one file whose name holds `olympiad` or `split`."""
     file = path if path.is_file() else _find(path, split)
-    rows: Iterator[tuple[str, Any]] = (
-        json_list(file) if file.suffix == ".json" else jsonl_rows(file)
-    )
     to_entry = partial(_entry, folder=file.parent.resolve(), split=split or "test")
-    yield from convert(rows, to_entry, limit=limit, bad=bad)
+    return table_rows(file), to_entry
+
+
+SOURCE = Source(
+    name="olympiadbench",
+    title="OlympiadBench",
+    find=find,
+    licence="Apache-2.0",
+    summary="OlympiadBench, 675 English maths problems in text; for evaluation",
+    needs="the file (.jsonl or .json), or the folder of one",
+    evaluation_only=True,
+)
+read = SOURCE.read
 
 
 def _find(folder: Path, split: str | None) -> Path:
@@ -71,7 +61,7 @@ def _find(folder: Path, split: str | None) -> Path:
 
 
 def _entry(row: Any, *, folder: Path, split: str) -> Entry:
-    record = row if isinstance(row, dict) else parse_object(row)
+    record = as_record(row)
     context = record.get("context")
     question = text(record, "question")
     pictures = tuple(record[key] for key in sorted(record) if re.fullmatch(r"image_\d+", key))

@@ -1,18 +1,20 @@
 """Lettered options written into a question's text: split off, so that a checker can tell them.
 
-Two dresses are read: `(A) yes (B) no` anywhere, and `A. yes`, `A: yes` at the start of a line (or
-after a semicolon). The letters must run A, B, C, ... without a gap; the last such run counts.
+Two dresses are read: `A. yes`, `A: yes`, `A) yes` or `(A) yes` at the start of a line or after a
+semicolon, else `(A) yes (B) no` anywhere. The letters must run A, B, C, ... without a gap; the last
+such run counts.
 """
 
 from __future__ import annotations
 
 import re
 
-_WIDE = "\uff0e\uff1a"
-"""The full-width full stop and colon of Chinese text."""
+_WIDE = "\uff0e\uff1a\u3001"
+"""The full-width full stop and colon and the comma for lists of Chinese text."""
+_SEMICOLONS = ";\uff1b"
 _DRESSES = (
+    re.compile(rf"(?:^|(?<=[\n{_SEMICOLONS}]))[ \t]*\(?([A-Z])[ \t]*[.:){_WIDE}]", re.MULTILINE),
     re.compile(r"\(([A-Z])\)"),
-    re.compile(rf"(?:^|(?<=[\n;]))[ \t]*([A-Z])[ \t]*[.:{_WIDE}]", re.MULTILINE),
 )
 _HEADING = re.compile(rf"\s*\b(?:choices?|options?)\s*[:{_WIDE}]?\s*$", re.IGNORECASE)
 
@@ -22,15 +24,21 @@ def split_options(text: str) -> tuple[str, tuple[str, ...]]:
 
     An option that is empty (a picture, in the original) becomes its own letter.
     """
+    question, options = cut_options(text)
+    return question, tuple(each or chr(ord("A") + i) for i, each in enumerate(options))
+
+
+def cut_options(text: str) -> tuple[str, tuple[str, ...]]:
+    """As `split_options`, with empty options as they are."""
     for dress in _DRESSES:
         run = _last_run(list(dress.finditer(text)))
         if len(run) > 1:
             ends = [match.start() for match in run[1:]] + [len(text)]
-            options = [
-                text[match.end() : end].strip(" \t\r\n;") or match.group(1)
+            options = tuple(
+                text[match.end() : end].strip(f" \t\r\n{_SEMICOLONS}")
                 for match, end in zip(run, ends, strict=True)
-            ]
-            return _HEADING.sub("", text[: run[0].start()]).strip(), tuple(options)
+            )
+            return _HEADING.sub("", text[: run[0].start()]).strip(), options
     return text.strip(), ()
 
 

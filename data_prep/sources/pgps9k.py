@@ -17,34 +17,21 @@ loader of the repository; tested on files of that schema, not on real ones.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from adora_mm.types import Problem
-from data_prep.sources.rows import BadRows, RawRows, convert, image_bytes, text, texts
-from data_prep.sources.tables import as_record, table_rows
+from data_prep.sources.rows import image_bytes, kept, text, texts
+from data_prep.sources.source import Found, Source
+from data_prep.sources.tables import as_record, split_rows
 from data_prep.writer import Entry
 
 SPLITS = ("train", "test")
-LICENCE = "none stated, for research; check before use"
 
 
-def read(
-    path: Path,
-    *,
-    split: str | None = None,
-    limit: int | None = None,
-    bad: BadRows | None = None,
-    keep_choices: bool = True,
-) -> Iterator[Entry]:
-    """Entries of one split (default: both) from the unpacked archive.
-
-    Raises ValueError for an unknown layout or split, and for bad rows unless `bad` drops them.
-    """
-    if split is not None and split not in SPLITS:
-        raise ValueError(f"PGPS9K has no split {split!r}; its splits: {', '.join(SPLITS)}")
+def find(path: Path, split: str | None, *, keep_choices: bool = True) -> Found:
+    """One split (default: both) of the unpacked archive."""
     root = next((r for r in (path, path / "PGPS9K_all") if (r / "Diagram").is_dir()), None)
     names = SPLITS if split is None else (split,)
     files = [] if root is None else [(n, root / "PGPS9K" / f"{n}.json") for n in names]
@@ -54,21 +41,26 @@ def read(
             "Diagram/"
         )
     to_entry = partial(_entry, diagrams=(root / "Diagram").resolve(), keep_choices=keep_choices)
-    yield from convert(_rows(files), to_entry, limit=limit, bad=bad)
+    return split_rows(files), to_entry
 
 
-def _rows(files: list[tuple[str, Path]]) -> RawRows:
-    for split, file in files:
-        for where, row in table_rows(file):
-            yield where, (split, row)
+SOURCE = Source(
+    name="pgps9k",
+    title="PGPS9K",
+    find=find,
+    splits=SPLITS,
+    licence="none stated, for research; check before use",
+    summary="9,022 geometry problems with 4,000 diagrams (train, test)",
+    needs="the unpacked archive, with PGPS9K/ and Diagram/",
+)
+read = SOURCE.read
 
 
-def _entry(row: tuple[str, Any], *, diagrams: Path, keep_choices: bool) -> Entry:
-    split, columns = row
+def _entry(row: tuple[str, int, Path, Any], *, diagrams: Path, keep_choices: bool) -> Entry:
+    split, _, _, columns = row
     record = as_record(columns)
     choices = texts(record, "choices") if keep_choices else ()
     clauses = [*texts(record, "parsing_stru_seqs"), *texts(record, "parsing_sem_seqs")]
-    kept = {key: record.get(key) for key in ("type", "book", "page")} | {"clauses": clauses}
     problem = Problem(
         id=f"pgps9k-{split}-{text(record, '_key')}",
         question=text(record, "text"),
@@ -77,6 +69,6 @@ def _entry(row: tuple[str, Any], *, diagrams: Path, keep_choices: bool) -> Entry
         source="pgps9k",
         split=split,
         answer_type="choice" if choices else "number",
-        metadata={key: value for key, value in kept.items() if value not in (None, [])},
+        metadata=kept(record, "type", "book", "page") | ({"clauses": clauses} if clauses else {}),
     )
     return Entry(problem=problem, images=(image_bytes(diagrams, text(record, "diagram")),))

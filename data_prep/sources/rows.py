@@ -126,6 +126,11 @@ def texts(record: Mapping[str, Any], column: str) -> tuple[str, ...]:
     return tuple(text({column: value}, column) for value in values)
 
 
+def kept(record: Mapping[str, Any], *columns: str) -> dict[str, Any]:
+    """Those of the columns that hold a value, for the metadata."""
+    return {name: record[name] for name in columns if record.get(name) is not None}
+
+
 def image_bytes(folder: Path, name: str) -> bytes:
     """The encoded image `folder/name`, or RowError when it is missing or lies outside."""
     try:

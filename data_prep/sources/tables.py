@@ -39,11 +39,6 @@ def local_copy(path: Path) -> Path:
     if not is_hub_name(path):
         return path
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import (
-        HfHubHTTPError,
-        LocalEntryNotFoundError,
-        RepositoryNotFoundError,
-    )
 
     name, _, revision = str(path).partition("@")
     try:
@@ -55,7 +50,7 @@ def local_copy(path: Path) -> Path:
                 allow_patterns=_DOWNLOADED,
             )
         )
-    except (HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError, OSError) as error:
+    except OSError as error:  # the hub's own errors are OSErrors too
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ValueError(
             f"{path}: no such file or folder, and the hub did not give it ({reason}); download it "
@@ -125,9 +120,13 @@ def split_rows(files: Iterable[tuple[str, Path]]) -> RawRows:
             yield where, (split, numbers[split], file.parent.resolve(), row)
 
 
-def as_record(row: bytes | Mapping[str, Any]) -> Mapping[str, Any]:
-    """The columns of a row. Raises RowError for a line that is not a JSON object."""
-    return parse_object(row) if isinstance(row, bytes) else row
+def as_record(row: Any) -> Mapping[str, Any]:
+    """The columns of a row. Raises RowError for a line or a member that is not a JSON object."""
+    if isinstance(row, bytes):
+        return parse_object(row)
+    if not isinstance(row, Mapping):
+        raise RowError("not JSON", "not a JSON object")
+    return row
 
 
 def _json_rows(file: Path) -> RawRows:
@@ -143,9 +142,8 @@ def _json_rows(file: Path) -> RawRows:
     else:
         raise ValueError(f"{file}: neither a list nor an object of problems")
     for number, (key, record) in enumerate(keyed, start=1):
-        if not isinstance(record, dict):
-            raise ValueError(f"{file}, row {number}: not a JSON object")
-        yield f"{file}, row {number}", record | {"_key": str(key)}
+        named = record | {"_key": str(key)} if isinstance(record, dict) else record
+        yield f"{file}, row {number}", named
 
 
 def _arrow_rows(file: Path) -> RawRows:

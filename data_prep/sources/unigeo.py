@@ -16,34 +16,19 @@ that reads the pickles in the authors' repository; tested on files of that schem
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from adora_mm.types import Problem
 from data_prep.sources.geoqa import SPLIT_NAMES, SPLITS, labelled_choice
-from data_prep.sources.rows import BadRows, RowError, convert, text, texts
-from data_prep.sources.tables import as_record, cell_images, local_copy, split_files, split_rows
+from data_prep.sources.rows import RowError, text, texts
+from data_prep.sources.source import Found, Source
+from data_prep.sources.tables import as_record, cell_images, split_files, split_rows
 from data_prep.writer import Entry
 
-LICENCE = "none stated by the authors; check before use"
 
-
-def read(
-    path: Path,
-    *,
-    split: str | None = None,
-    limit: int | None = None,
-    bad: BadRows | None = None,
-) -> Iterator[Entry]:
-    """Entries of one split (default: all) from the converted files.
-
-    Raises ValueError where there are only pickles or nothing, and for bad rows unless `bad` drops
-    them.
-    """
-    if split is not None and split not in SPLITS:
-        raise ValueError(f"UniGeo has no split {split!r}; its splits: {', '.join(SPLITS)}")
-    path = local_copy(path)
+def find(path: Path, split: str | None) -> Found:
+    """One split (default: all) of the converted files."""
     tables = [
         (name, file)
         for name, file in split_files(path, SPLIT_NAMES, split)
@@ -60,12 +45,24 @@ def read(
                 else "no UniGeo there: expected calculation_train.jsonl, _val and _test"
             )
         )
-    yield from convert(split_rows(tables), _entry, limit=limit, bad=bad)
+    return split_rows(tables), _entry
+
+
+SOURCE = Source(
+    name="unigeo",
+    title="UniGeo",
+    find=find,
+    splits=SPLITS,
+    licence="none stated by the authors; check before use",
+    summary="UniGeo's 4,998 calculations: GeoQA's problems in English (train, val, test)",
+    needs="calculation_train.jsonl, _val, _test, converted from the pickles (docs/data.md)",
+)
+read = SOURCE.read
 
 
 def _entry(row: tuple[str, int, Path, Any]) -> Entry:
     split, number, folder, columns = row
-    record = dict(as_record(columns))
+    record = as_record(columns)
     choices = texts(record, "choices")
     images = cell_images(record, "image", folder)
     if not images:

@@ -1,7 +1,8 @@
 r"""We-Math: 1,740 visual problems of school mathematics with choices; for evaluation.
 
 Source: Qiao et al., ACL 2025 (arXiv 2407.01284), github.com/We-Math/We-Math; CC BY-NC 4.0.
-Split: testmini 1,740 (problems of one, two and three steps; the parts of a problem share `key`).
+Split: testmini 1,740 (problems of one, two and three steps; the parts of a problem share `ID`, and
+`key` says which part a row is).
 
 Form: `testmini.json` beside the folders of pictures, or the parquet files of the hub's
 `We-Math/We-Math`, where `image_path` holds the picture itself:
@@ -17,47 +18,47 @@ the documented schema.
 
 from __future__ import annotations
 
-import re
 import string
-from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from adora_mm.types import Problem
-from data_prep.sources.rows import BadRows, RowError, convert, text
-from data_prep.sources.tables import as_record, cell_images, local_copy, split_files, split_rows
+from data_prep.sources.options import cut_options
+from data_prep.sources.rows import RowError, text
+from data_prep.sources.source import Found, Source
+from data_prep.sources.tables import as_record, cell_images, split_files, split_rows
 from data_prep.writer import Entry
 
-SPLITS = ("testmini",)
-LICENCE = "CC BY-NC 4.0"
-_SEPARATORS = " \t\n;\uff1b"
 
-
-def read(
-    path: Path,
-    *,
-    split: str | None = None,
-    limit: int | None = None,
-    bad: BadRows | None = None,
-) -> Iterator[Entry]:
-    """Entries of testmini from its folder, file or hub name.
-
-    Raises ValueError for another split or a missing file, and for bad rows unless `bad` drops them.
-    """
-    if split not in (None, *SPLITS):
-        raise ValueError(f"We-Math has no split {split!r} with answers; its split: testmini")
-    files = split_files(local_copy(path), {"testmini": "testmini"})
+def find(path: Path, split: str | None, *, images: bool = True) -> Found:
+    """Testmini; `images=False` leaves the pictures out, for scoring answers that exist already."""
+    files = split_files(path, {"testmini": "testmini"})
     if not files:
         raise ValueError(f"{path}: no We-Math there: expected testmini.json or testmini-*.parquet")
-    yield from convert(split_rows(files), _entry, limit=limit, bad=bad)
+    return split_rows(files), partial(_entry, images=images)
 
 
-def _entry(row: tuple[str, int, Path, Any]) -> Entry:
+SOURCE = Source(
+    name="wemath",
+    title="We-Math",
+    find=find,
+    splits=("testmini",),
+    licence="CC BY-NC 4.0",
+    summary="We-Math, 1,740 visual problems with choices (testmini); for evaluation",
+    needs="the folder with testmini.json and the pictures, or the hub name",
+    hub="We-Math/We-Math",
+    evaluation_only=True,
+)
+read = SOURCE.read
+
+
+def _entry(row: tuple[str, int, Path, Any], *, images: bool) -> Entry:
     _, number, folder, columns = row
     record = as_record(columns)
-    choices = cut_options(text(record, "option"))
+    choices = option_texts(text(record, "option"))
     letter = text(record, "answer")
-    if letter not in string.ascii_uppercase[: len(choices)]:
+    if letter not in tuple(string.ascii_uppercase[: len(choices)]):
         raise RowError("bad answer letter", f"answer {letter!r} is none of {len(choices)} options")
     metadata = {
         "key": record.get("key"),
@@ -74,26 +75,15 @@ def _entry(row: tuple[str, int, Path, Any]) -> Entry:
         answer_type="choice",
         metadata={key: value for key, value in metadata.items() if value is not None},
     )
-    return Entry(problem=problem, images=cell_images(record, "image_path", folder))
+    pictures = cell_images(record, "image_path", folder) if images else ()
+    return Entry(problem=problem, images=pictures)
 
 
-def cut_options(options: str) -> tuple[str, ...]:
+def option_texts(column: str) -> tuple[str, ...]:
     """`A. 1;B. 2; C. 3` as ("1", "2", "3"). Raises RowError unless A, B, ... follow in order."""
-    starts: list[tuple[int, int]] = []
-    position = 0
-    for letter in string.ascii_uppercase:
-        lead = r"^\s*" if not starts else r"[;\uff1b\n]\s*"
-        found = re.compile(rf"{lead}({letter})\s*[.\uff0e\u3001:\uff1a]").search(options, position)
-        if found is None:
-            break
-        starts.append((found.start(1), found.end()))
-        position = found.end()
-    if len(starts) < 2:
-        raise RowError("bad option", f"column 'option' is no list of lettered options: {options!r}")
-    ends = [start for start, _ in starts[1:]] + [len(options)]
-    cut = tuple(
-        options[begin:end].strip(_SEPARATORS) for (_, begin), end in zip(starts, ends, strict=True)
-    )
-    if not all(cut):
-        raise RowError("bad option", f"column 'option' holds an empty option: {options!r}")
-    return cut
+    before, options = cut_options(column)
+    if before or not options:
+        raise RowError("bad option", f"column 'option' is no list of lettered options: {column!r}")
+    if not all(options):
+        raise RowError("bad option", f"column 'option' holds an empty option: {column!r}")
+    return options

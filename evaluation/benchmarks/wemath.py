@@ -25,9 +25,9 @@ from pathlib import Path
 from typing import Any
 
 from adora_mm.types import Problem
-from data_prep.sources.mathverse import json_list
 from data_prep.sources.options import split_options
-from data_prep.sources.rows import BadRows, RowError, convert, image_bytes, text
+from data_prep.sources.rows import BadRows, convert, image_bytes, text
+from data_prep.sources.tables import as_record, table_rows
 from data_prep.writer import Entry
 from evaluation.benchmarks.base import LETTER, Benchmark
 
@@ -42,12 +42,11 @@ def read(
 ) -> Iterator[Entry]:
     """Entries of `testmini.json` in a folder; `images=False` leaves the pictures out."""
     to_entry = partial(_entry, folder=path.resolve(), images=images)
-    yield from convert(json_list(path / "testmini.json"), to_entry, limit=limit, bad=bad)
+    yield from convert(table_rows(path / "testmini.json"), to_entry, limit=limit, bad=bad)
 
 
-def _entry(row: Any, *, folder: Path, images: bool) -> Entry:
-    if not isinstance(row, dict):
-        raise RowError("not an object", f"a row must be an object, not {row!r}")
+def _entry(columns: Any, *, folder: Path, images: bool) -> Entry:
+    row = as_record(columns)
     _, choices = split_options("Options: " + text(row, "option").replace(";", "\n"))
     if not choices:
         _, choices = split_options(text(row, "option").replace(";", "\n"))

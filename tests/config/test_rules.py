@@ -154,6 +154,10 @@ def test_batches_that_divide_are_accepted(recipe: Path, prompts: int, minibatch:
             ],
             "no group of 4 rollouts can have",
         ),
+        (
+            ["dynamic_sampling.enabled=true", "advantage.estimator=reinforce_pp"],
+            "use estimator=grpo",
+        ),
     ],
 )
 def test_sections_that_contradict_each_other_are_refused(
@@ -170,6 +174,7 @@ def test_sections_that_contradict_each_other_are_refused(
         ["advantage.estimator=dr_grpo"],
         ["reward.overlong=0.5", "reward.overlong_buffer_tokens=64"],
         ["dynamic_sampling.enabled=true"],
+        ["dynamic_sampling.enabled=true", "advantage.estimator=reinforce_pp_baseline"],
         # bounds that nothing can meet do no harm while dynamic sampling is off
         ["dynamic_sampling.min_success_rate=0.3", "dynamic_sampling.max_success_rate=0.4"],
     ],

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image, ImageDraw
+
+from data_prep.writer import Entry
+
+
+def ids(entries: Iterable[Entry]) -> list[str]:
+    return [entry.problem.id for entry in entries]
 
 
 def png(size: tuple[int, int] = (24, 24), ink: int = 0) -> bytes:

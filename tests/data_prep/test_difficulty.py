@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from adora_mm.config import RunConfig, load_config
 from adora_mm.data import load_problems
@@ -172,3 +173,24 @@ def test_problems_that_cannot_be_shown_stop_it_before_the_first_answer(
             backend=engine,
         )
     assert engine.asked == []
+
+
+def test_pictures_may_be_as_large_as_the_recipe_allows(
+    config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.new("1", (9000, 7200), 1).save(tmp_path / "large.png")
+    row = {"id": "a", "question": "Find x.", "answer": "1", "images": ["large.png"]}
+    (tmp_path / "set.jsonl").write_text(json.dumps(row) + "\n")
+    problems = load_problems(tmp_path / "set.jsonl")
+    out = tmp_path / "rates.jsonl"
+    with pytest.raises(ValueError, match="megapixels"):
+        measure(problems, config, out, progress=silent, backend=Scripted(problems))
+    data = config.data.model_copy(update={"max_image_megapixels": 70.0})
+    larger = config.model_copy(update={"data": data})
+
+    def begin(*_: object) -> None:
+        raise KeyboardInterrupt("the check let it pass")
+
+    monkeypatch.setattr("data_prep.difficulty.collect_groups", begin)  # decoding takes seconds
+    with pytest.raises(KeyboardInterrupt, match="let it pass"):
+        measure(problems, larger, out, progress=silent, backend=Scripted(problems))

@@ -36,6 +36,8 @@ def read(name: str, path: Path, **options: Any) -> list[Problem]:
         ("In (A) see (B). Which? (A) one (B) two", "In (A) see (B). Which?", ("one", "two")),
         ("No options at all", "No options at all", ()),
         ("数\nA\uff0e一\nB\uff0e二", "数", ("一", "二")),
+        ("数\nA\u3001一\uff1bB\u3001二", "数", ("一", "二")),
+        ("Cut at (A) or (B)?\nA) one\nB) two", "Cut at (A) or (B)?", ("one", "two")),
     ],
 )
 def test_options_are_split_off(text: str, question: str, options: tuple[str, ...]) -> None:

@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
+from source_files import ids, png, write_parquet
 
 from data_prep.sources import BadRows, geometry3k
-from data_prep.writer import Entry
-
-
-def png(size: tuple[int, int] = (8, 8)) -> bytes:
-    stream = io.BytesIO()
-    Image.new("RGB", size, "white").save(stream, "PNG")
-    return stream.getvalue()
-
-
-def ids(entries: list[Entry]) -> list[str]:
-    return [entry.problem.id for entry in entries]
-
 
 # --- Geometry3K, original folders ----------------------------------------------------------------
 
@@ -129,13 +116,6 @@ def test_geometry3k_published_examples(shared_data: Path) -> None:
 
 
 # --- Geometry3K, parquet -------------------------------------------------------------------------
-
-
-def write_parquet(file: Path, rows: list[dict[str, Any]]) -> None:
-    pyarrow = pytest.importorskip("pyarrow")
-    parquet = pytest.importorskip("pyarrow.parquet")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    parquet.write_table(pyarrow.Table.from_pylist(rows), file)
 
 
 def parquet_row(**changes: Any) -> dict[str, Any]:

@@ -9,10 +9,10 @@ import pytest
 from source_files import png, write_json, write_jsonl, write_parquet
 
 from data_prep.sources import SOURCES, BadRows, geoqa, mmk12, mmmath, pgps9k, unigeo, wemath
-from data_prep.sources.mmk12 import cut_choices
 from data_prep.sources.mmmath import only_box
+from data_prep.sources.options import split_options
 from data_prep.sources.rows import RowError
-from data_prep.sources.wemath import cut_options
+from data_prep.sources.wemath import option_texts
 from data_prep.writer import Entry
 
 
@@ -219,13 +219,13 @@ WEMATH_ROW = {
     ],
 )
 def test_wemath_options_are_cut_at_their_letters(options: str, cut: tuple[str, ...]) -> None:
-    assert cut_options(options) == cut
+    assert option_texts(options) == cut
 
 
 @pytest.mark.parametrize("options", ["300 or 400", "A. only one", "B. 1; C. 2", "A. ;B. 2"])
 def test_wemath_options_that_are_no_list(options: str) -> None:
     with pytest.raises(RowError, match="column 'option'"):
-        cut_options(options)
+        option_texts(options)
 
 
 def test_wemath_json_and_parquet_agree(tmp_path: Path) -> None:
@@ -239,6 +239,9 @@ def test_wemath_json_and_parquet_agree(tmp_path: Path) -> None:
     )
     entries = list(wemath.read(tmp_path / "json"))
     assert entries == list(wemath.read(tmp_path / "hub"))
+    bare = list(wemath.read(tmp_path / "json", images=False))
+    assert [e.problem for e in bare] == [e.problem for e in entries]
+    assert [e.images for e in bare] == [(), ()]
     assert facts(entries) == [("wemath-1", "testmini", "B"), ("wemath-2", "testmini", "A")]
     assert entries[0].problem.choices == ("300, 400", "3000, 4000", "No correct answer")
     assert entries[0].problem.metadata["key"] == "2steps_1"
@@ -252,6 +255,9 @@ def test_wemath_mistakes(tmp_path: Path) -> None:
         list(wemath.read(tmp_path, split="train"))
     write_json(tmp_path / "testmini.json", [WEMATH_ROW | {"answer": "D"}])
     with pytest.raises(ValueError, match="answer 'D' is none of 3 options"):
+        list(wemath.read(tmp_path))
+    write_json(tmp_path / "testmini.json", [WEMATH_ROW | {"answer": "AB"}])
+    with pytest.raises(ValueError, match="answer 'AB' is none of 3 options"):
         list(wemath.read(tmp_path))
 
 
@@ -282,13 +288,17 @@ def test_mmk12_train_is_free_form_and_test_has_choices(tmp_path: Path) -> None:
 
 
 def test_mmk12_choices_that_are_not_there(tmp_path: Path) -> None:
-    assert cut_choices("A. Smith has 3 apples. How many?") == (
+    assert split_options("A. Smith has 3 apples. How many?") == (
         "A. Smith has 3 apples. How many?",
         (),
     )
-    assert cut_choices("Pick\n(A) 1\n(B) 2")[1] == ("1", "2")
+    assert split_options("Pick\n(A) 1\n(B) 2")[1] == ("1", "2")
     write_parquet(tmp_path / "test-0.parquet", [mmk12_row(answer="B")])
     with pytest.raises(ValueError, match="answer 'B', options 0"):
+        list(mmk12.read(tmp_path))
+    asked = "Which?\nA. one\nB. two"
+    write_parquet(tmp_path / "test-0.parquet", [mmk12_row(question=asked, answer="AB")])
+    with pytest.raises(ValueError, match="answer 'AB', options 2"):
         list(mmk12.read(tmp_path))
     with pytest.raises(ValueError, match="no MMK12 there"):
         list(mmk12.read(tmp_path / "absent"))

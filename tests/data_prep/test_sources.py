@@ -2,34 +2,14 @@
 
 from __future__ import annotations
 
-import io
-import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
-from source_files import write_parquet
+from source_files import ids, png, write_jsonl, write_parquet
 
 from data_prep.sources import SOURCES, BadRows, gsm8k, jsonl, mathvision
-from data_prep.writer import Entry
-
-
-def png() -> bytes:
-    stream = io.BytesIO()
-    Image.new("RGB", (8, 8), "white").save(stream, "PNG")
-    return stream.getvalue()
-
-
-def write_jsonl(file: Path, *rows: dict[str, Any] | str) -> Path:
-    file.write_text("".join(f"{r if isinstance(r, str) else json.dumps(r)}\n" for r in rows))
-    return file
-
-
-def ids(entries: list[Entry]) -> list[str]:
-    return [entry.problem.id for entry in entries]
-
 
 # --- MATH-Vision ---------------------------------------------------------------------------------
 
@@ -42,7 +22,7 @@ def vision_row(**changes: Any) -> dict[str, Any]:
 def vision_folder(folder: Path, *rows: dict[str, Any] | str) -> Path:
     (folder / "images").mkdir(exist_ok=True)
     (folder / "images/6.png").write_bytes(png())
-    write_jsonl(folder / "testmini.jsonl", *rows)
+    write_jsonl(folder / "testmini.jsonl", rows)
     return folder
 
 
@@ -132,7 +112,7 @@ def test_mathvision_parquet_is_the_same(tmp_path: Path) -> None:
 
 def test_gsm8k_row(tmp_path: Path) -> None:
     answer = "48/2 = <<48/2=24>>24 clips.\n40*27 = <<40*27=1080>>1,080\n#### 1,080"
-    file = write_jsonl(tmp_path / "train.jsonl", {"question": "How many? ", "answer": answer})
+    file = write_jsonl(tmp_path / "train.jsonl", [{"question": "How many? ", "answer": answer}])
     (entry,) = gsm8k.read(file)
     problem = entry.problem
     assert (problem.id, problem.split, problem.question) == ("gsm8k-train-1", "train", "How many?")
@@ -152,7 +132,7 @@ def test_gsm8k_bad_rows_and_files(tmp_path: Path) -> None:
         "{",
         {"question": "q", "answer": "#### -2.5"},
     ]
-    file = write_jsonl(tmp_path / "gsm8k_test.jsonl", *rows)
+    file = write_jsonl(tmp_path / "gsm8k_test.jsonl", rows)
     with pytest.raises(ValueError, match=r"gsm8k_test\.jsonl, row 2: .*no number after '####'"):
         list(gsm8k.read(tmp_path))
     bad = BadRows(drop=True)
@@ -193,7 +173,7 @@ def test_jsonl_maps_columns_and_keeps_metadata(tmp_path: Path) -> None:
         "options": ["1", 142.0],
         "level": 2,
     }
-    file = write_jsonl(tmp_path / "my_set.jsonl", row)
+    file = write_jsonl(tmp_path / "my_set.jsonl", [row])
     columns = {
         "question": "problem",
         "answer": "final",
@@ -217,7 +197,7 @@ def test_jsonl_maps_columns_and_keeps_metadata(tmp_path: Path) -> None:
     ("value", "answer"), [(142.0, "142"), (0.5, "0.5"), (7, "7"), (" x ", "x"), (["5"], "5")]
 )
 def test_jsonl_answers_become_text(tmp_path: Path, value: object, answer: str) -> None:
-    file = write_jsonl(tmp_path / "s.jsonl", {"question": "q", "answer": value})
+    file = write_jsonl(tmp_path / "s.jsonl", [{"question": "q", "answer": value}])
     (entry,) = jsonl.read(file)
     assert entry.problem.answer == answer
 
@@ -236,7 +216,7 @@ def test_jsonl_answers_become_text(tmp_path: Path, value: object, answer: str) -
 def test_jsonl_refuses_answers_without_one_meaning(
     tmp_path: Path, value: object, reason: str
 ) -> None:
-    file = write_jsonl(tmp_path / "s.jsonl", {"question": "q", "answer": value})
+    file = write_jsonl(tmp_path / "s.jsonl", [{"question": "q", "answer": value}])
     with pytest.raises(ValueError, match=r"s\.jsonl, row 1: column 'answer'"):
         list(jsonl.read(file))
     bad = BadRows(drop=True)
@@ -250,11 +230,11 @@ def test_jsonl_split_selects_by_column_or_names_the_split(tmp_path: Path) -> Non
         {"question": "q", "answer": "1", "split": "train"},
         {"question": "q", "answer": "1", "split": "test"},
     ]
-    file = write_jsonl(tmp_path / "s.jsonl", *rows)
+    file = write_jsonl(tmp_path / "s.jsonl", rows)
     assert ids(list(jsonl.read(file, split="test"))) == ["s-1", "s-3"]
     assert ids(list(jsonl.read(file, split="test", limit=1))) == ["s-1"]
     assert {e.problem.split for e in jsonl.read(file)} == {"test", "train"}
-    plain = write_jsonl(tmp_path / "t.jsonl", {"question": "q", "answer": "1"})
+    plain = write_jsonl(tmp_path / "t.jsonl", [{"question": "q", "answer": "1"}])
     (entry,) = jsonl.read(plain, split="val", name="mine")
     assert (entry.problem.split, entry.problem.id) == ("val", "mine-1")
 
@@ -263,18 +243,18 @@ def test_jsonl_images_come_from_inside_the_image_root(tmp_path: Path) -> None:
     (tmp_path / "pics").mkdir()
     (tmp_path / "pics" / "a.png").write_bytes(png())
     row = {"question": "q", "answer": "1", "images": ["a.png", str(tmp_path / "pics" / "a.png")]}
-    file = write_jsonl(tmp_path / "s.jsonl", row)
+    file = write_jsonl(tmp_path / "s.jsonl", [row])
     (entry,) = jsonl.read(file, image_root=tmp_path / "pics")
     assert len(entry.images) == 2
     with pytest.raises(ValueError, match=r"row 1: image 'a\.png' cannot be read"):
         list(jsonl.read(file))
-    write_jsonl(file, row | {"images": "../a.png"})
+    write_jsonl(file, [row | {"images": "../a.png"}])
     with pytest.raises(ValueError, match=r"image '\.\./a\.png' cannot be read"):
         list(jsonl.read(file, image_root=tmp_path / "pics"))
 
 
 def test_jsonl_names_missing_columns_and_unknown_fields(tmp_path: Path) -> None:
-    file = write_jsonl(tmp_path / "s.jsonl", {"problem": "q", "answer": "1"})
+    file = write_jsonl(tmp_path / "s.jsonl", [{"problem": "q", "answer": "1"}])
     with pytest.raises(ValueError, match="no column 'question'; columns there: answer, problem"):
         list(jsonl.read(file))
     with pytest.raises(ValueError, match="no field 'gold' to map; fields: question, answer"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ from source_files import png, write_arrow, write_json, write_jsonl, write_parque
 
 from adora_mm.data import load_problems
 from data_prep import cli
-from data_prep.sources import jsonl
+from data_prep.sources import BadRows, jsonl
 from data_prep.sources.present import find_local
 from data_prep.sources.rows import RowError
 from data_prep.sources.tables import (
@@ -69,7 +70,6 @@ def test_an_object_of_objects_gives_its_keys(tmp_path: Path) -> None:
         ("a.arrow", b"not arrow", r"a\.arrow: cannot be read as arrow"),
         ("a.json", b"{", r"a\.json: not JSON"),
         ("a.json", b"7", r"a\.json: neither a list nor an object"),
-        ("a.json", b"[{}, 7]", r"a\.json, row 2: not a JSON object"),
         ("a.pkl", b"", r"a\.pkl: not a table that is read"),
     ],
 )
@@ -85,6 +85,15 @@ def test_a_bad_line_is_a_bad_row_with_its_number(tmp_path: Path) -> None:
     file = write_jsonl(tmp_path / "a.jsonl", [ROWS[0], "{"])
     with pytest.raises(ValueError, match=r"a\.jsonl, row 2: not JSON"):
         list(jsonl.read(file))
+
+
+def test_a_member_that_is_no_object_is_a_bad_row_too(tmp_path: Path) -> None:
+    file = write_json(tmp_path / "a.json", [ROWS[0], 7, ROWS[1]])
+    with pytest.raises(ValueError, match=r"a\.json, row 2: not a JSON object"):
+        list(jsonl.read(file))
+    bad = BadRows(drop=True)
+    assert [entry.problem.id for entry in jsonl.read(file, bad=bad)] == ["a-1", "a-3"]
+    assert bad.dropped == {"not JSON": 1}
 
 
 def test_splits_come_from_file_names(tmp_path: Path) -> None:
@@ -153,6 +162,21 @@ def test_cells_and_pictures(tmp_path: Path) -> None:
 
 # --- the hub -------------------------------------------------------------------------------------
 
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+def cached(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The empty snapshot of a hub data set in a cache of its own."""
+    cache = tmp_path / "cache"
+    base = cache / f"datasets--{name.replace('/', '--')}"
+    snapshot = base / "snapshots" / COMMIT
+    snapshot.mkdir(parents=True)
+    (base / "refs").mkdir()
+    (base / "refs/main").write_text(COMMIT)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(cache))
+    monkeypatch.setattr("huggingface_hub._snapshot_download.constants.HF_HUB_CACHE", str(cache))
+    return snapshot
+
 
 def test_hub_names_are_told_from_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
@@ -176,31 +200,31 @@ def test_without_the_hub_one_line_says_what_to_do(
 
 
 def test_the_revision_is_the_commit_of_the_cache() -> None:
-    commit = "0123456789abcdef0123456789abcdef01234567"
-    assert revision_of(Path("snapshots") / commit) == commit
+    assert revision_of(Path("snapshots") / COMMIT) == COMMIT
     assert revision_of(Path("data/geo3k")) == ""
 
 
 def test_a_cached_hub_set_is_read_offline_with_its_revision(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import json
-
-    from huggingface_hub import constants
-
-    commit = "0123456789abcdef0123456789abcdef01234567"
-    cache = tmp_path / "cache"
-    base = cache / "datasets--me--sums"
-    write_jsonl(base / "snapshots" / commit / "train.jsonl", ROWS)
-    (base / "refs").mkdir()
-    (base / "refs/main").write_text(commit)
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache))
-    monkeypatch.setattr("huggingface_hub._snapshot_download.constants.HF_HUB_CACHE", str(cache))
+    write_jsonl(cached("me/sums", tmp_path, monkeypatch) / "train.jsonl", ROWS)
     out = tmp_path / "out"
     assert cli.main(["parquet", "--from", "me/sums", "--name", "sums", "--out", str(out)]) == 0
     assert len(load_problems(out, split="train")) == 40
     recorded = json.loads((out / "manifest.json").read_text())["arguments"]
-    assert (recorded["from"], recorded["revision"]) == ("me/sums", commit)
+    assert (recorded["from"], recorded["revision"]) == ("me/sums", COMMIT)
+
+
+def test_the_one_table_of_a_hub_set_is_a_contest_whatever_it_is_called(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshot = cached("AI-MO/aimo-validation-amc", tmp_path, monkeypatch)
+    rows = [{"problem": "1+1?", "answer": 2.0}]
+    write_parquet(snapshot / "data/train-00000-of-00001.parquet", rows)
+    out = tmp_path / "out"
+    assert cli.main(["amc83", "--from", "AI-MO/aimo-validation-amc", "--out", str(out)]) == 0
+    (problem,) = load_problems(out, split="test")
+    assert (problem.id, problem.answer) == ("amc83-1", "2")
 
 
 # --- what is here --------------------------------------------------------------------------------
