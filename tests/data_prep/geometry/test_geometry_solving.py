@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from data_prep.geometry.constraints import add_facts
 from data_prep.geometry.difficulty import difficulty, indispensable
 from data_prep.geometry.figure import build_figure
 from data_prep.geometry.folder import agrees
-from data_prep.geometry.least_squares import jacobian
+from data_prep.geometry.least_squares import Pull, jacobian, minimize
 from data_prep.geometry.model import Model
 
 
@@ -153,6 +155,48 @@ def test_slopes_by_complex_steps_are_those_of_differences() -> None:
             slope = float((function(x + step) - function(x - step))[0]) / 2e-6
             assert exact[row, place] == pytest.approx(slope, rel=1e-5, abs=1e-6)
     assert len(functions) == 4
+
+
+def test_every_start_is_minimized_on_its_own() -> None:
+    circle = [lambda x: x[0] ** 2 + x[1] ** 2 - 25]
+    starts = np.array([[3.0, -1.0, 0.1], [3.0, -1.0, 0.2]])
+    ends, cost = minimize(circle, starts, np.ones((1, 3)), steps=60)
+    assert np.hypot(*ends) == pytest.approx([5, 5, 5])
+    assert (cost < 1e-20).all()
+    alone, _ = minimize(circle, starts[:, 2:], np.ones((1, 1)), steps=60)
+    assert (ends[:, 2:] == alone).all()
+    fixed, _ = minimize(circle, starts, np.ones((1, 3)), steps=60, free=[0])
+    assert (fixed[1] == starts[1]).all()
+    assert np.hypot(*fixed) == pytest.approx([5, 5, 5])
+
+
+def test_a_pull_keeps_what_the_equations_leave_free() -> None:
+    on_the_axis = [lambda x: x[1]]
+    start = np.array([[4.0], [3.0]])
+    towards = Pull(towards=np.array([[7.0], [3.0]]), strengths=np.array([[1e-3], [1e-3]]))
+    ends, _ = minimize(on_the_axis, start, np.ones((1, 1)), steps=60, pull=towards)
+    assert ends[:, 0] == pytest.approx([7, 0], abs=1e-4)
+
+
+def test_a_start_without_a_finite_value_stays_where_it_is() -> None:
+    root = [lambda x: np.sqrt(x[0]) - 2]
+    with np.errstate(invalid="ignore"):
+        ends, cost = minimize(root, np.array([[-1.0, 1.0]]), np.ones((1, 2)), steps=60)
+    assert ends[0] == pytest.approx([-1, 4])
+    assert np.isinf(cost[0])
+    assert cost[1] < 1e-20
+
+
+def test_without_scipy_one_line_says_what_to_install(tmp_path: Path) -> None:
+    program = (
+        "import sys; sys.modules['scipy.optimize'] = None; from data_prep.cli import main; "
+        f"sys.exit(main(['geometry3k-scenes', '--from', '.', '--out', {str(tmp_path / 'x')!r}]))"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert ran.returncode == 2
+    assert ran.stderr == (
+        "adora prep: geometry annotations need scipy: pip install 'adora-mm[geometry]'\n"
+    )
 
 
 def test_difficulty_counts_what_the_answer_needs() -> None:
