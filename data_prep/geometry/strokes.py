@@ -137,9 +137,9 @@ def off_line(point: complex, start: complex, end: complex) -> float:
 
 
 def extent(at: Mapping[str, complex]) -> float:
-    """The larger side of the bounding box."""
-    right = [point.real for point in at.values()]
-    up = [point.imag for point in at.values()]
+    """The larger side of the bounding box, or next to nothing."""
+    right = [point.real for point in at.values()] or [0.0]
+    up = [point.imag for point in at.values()] or [0.0]
     return max(max(right) - min(right), max(up) - min(up), 1e-12)
 
 

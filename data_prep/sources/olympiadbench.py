@@ -55,7 +55,11 @@ read = SOURCE.read
 
 
 def _find(folder: Path, split: str | None) -> Path:
-    tables = [file for suffix in TABLES for file in folder.rglob(f"*{suffix}")]
+    tables = [
+        file
+        for file in (*folder.glob("*"), *folder.glob("OlympiadBench/*/*"))
+        if file.suffix in TABLES
+    ]
     files: list[Path] = []
     for name in (split,) if split else ("olympiad", PART):
         files = files or [file for file in tables if name in file.stem]

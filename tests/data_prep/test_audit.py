@@ -471,6 +471,8 @@ def test_a_benchmark_is_not_to_be_trained_on(tmp_path: Path) -> None:
     (finding,) = report["findings"]
     named = finding["message"].removesuffix(": an evaluation set, not to be trained on")
     assert named.split(", ") == sorted(benchmarks)
+    page = (tmp_path / "set.audit.html").read_text()
+    assert "The folder as a whole must not be trained on." in page
 
 
 def test_the_published_math_500_is_found_by_the_name_of_its_problems(

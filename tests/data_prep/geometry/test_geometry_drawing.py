@@ -11,6 +11,7 @@ from data_prep.geometry.figure import build_figure
 from data_prep.geometry.literals import parse
 from data_prep.geometry.model import Unsupported
 from data_prep.geometry.outline import outer_polygon
+from data_prep.geometry.problems import Unwritable, sheet
 from data_prep.geometry.redraw import Drawing, redraw
 from data_prep.geometry.wording import sentence
 
@@ -86,6 +87,31 @@ def test_points_that_no_literal_places_are_left_out_with_their_strokes() -> None
     assert {label.text for label in scene.labels if label.kind == "point"} == set("ABCD")
     assert {label.text for label in scene.labels if label.kind == "side"} == {"8", "6", "x"}
     assert len(scene.segments) == 5
+
+
+def test_a_circle_alone_is_drawn() -> None:
+    """Found in Geometry3K (1959), where a figure of one point ended the whole run."""
+    found = answer(
+        Annotation(
+            id="1", positions={"A": 133 + 136j}, strokes=(), circles=("A",), diagram=(),
+            text=("Equals(AreaOf(Circle(A)),20\\pi)", "Find(CircumferenceOf(Circle(A)))"),
+        )
+    )  # fmt: skip
+    drawn = sheet(found, seed="s")
+    asked = (
+        "The area of circle A = 20\N{GREEK SMALL LETTER PI}. Find the circumference of circle A."
+    )
+    assert (drawn.question, drawn.answer) == (asked, "4\\sqrt{5}\\pi")
+    assert len(drawn.plan.circles) == 1
+
+
+def test_a_figure_without_lines_and_circles_is_not_written() -> None:
+    bare = Annotation(
+        id="1", positions={"A": 1 + 1j}, strokes=(), circles=(), diagram=(),
+        text=("Equals(x,2)", "Find(x)"),
+    )  # fmt: skip
+    with pytest.raises(Unwritable, match="nothing to draw"):
+        sheet(answer(bare), seed="s")
 
 
 def test_a_line_too_short_for_ticks_is_said_to_be_equal() -> None:
