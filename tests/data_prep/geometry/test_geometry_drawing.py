@@ -102,7 +102,23 @@ def test_a_circle_alone_is_drawn() -> None:
         "The area of circle A = 20\N{GREEK SMALL LETTER PI}. Find the circumference of circle A."
     )
     assert (drawn.question, drawn.answer) == (asked, "4\\sqrt{5}\\pi")
-    assert len(drawn.plan.circles) == 1
+    assert len(drawn.plan.strokes) == 1
+
+
+def test_points_that_could_be_taken_for_each_other_are_not_named_both() -> None:
+    """Beside A lies a point P, on the line and so near that nobody could tell their letters."""
+    near = {"strokes": (*SIDES, ("A", "C"), ("A", "P"))}
+    beside = "Equals(LengthOf(Line(A,P)),{})"
+
+    def letters(text: str, length: str) -> set[str]:
+        positions = CORNERS | {"P": complex(float(length), 0)}
+        facts = ("PointLiesOnLine(P,Line(A,B))", beside.format(length))
+        found = answer(annotation(*facts, text=text, positions=positions, **near))
+        return {label.text for label in sheet(found, seed="s").plan.labels} & set("AP")
+
+    assert letters("Find(x)", "3") == {"A", "P"}
+    with pytest.raises(Unwritable, match="no room for the labels"):
+        letters("Find(LengthOf(Line(P,B)))", "0.1")
 
 
 def test_a_figure_without_lines_and_circles_is_not_written() -> None:
