@@ -131,7 +131,6 @@ CHECKS: tuple[Callable[[], Finding], ...] = (
     ),
     _optional("pyarrow", "data sets that come as parquet", "pip install 'adora-mm[parquet]'",
               "pyarrow"),
-    _optional("scipy", "geometry annotations", "pip install 'adora-mm[geometry]'", "scipy"),
     _optional("tensorboard", "TensorBoard files", "pip install tensorboard", "tensorboard"),
     _chromium,
 )  # fmt: skip

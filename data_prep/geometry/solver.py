@@ -122,7 +122,7 @@ def _solve(
     weights = _weights(model, scales)
     pulled = ((np.arange(model.size) < model.shape_unknowns) & _has_place(model))[:, None]
     for strength in FADING:
-        pull = Pull(towards=x, strengths=np.where(pulled, strength / scales, 0.0))
+        pull = Pull(towards=x, weights=np.where(pulled, (strength / scales) ** 2, 0.0))
         x, _ = minimize(functions, x, weights, steps=14, pull=pull, enough=0.03)
     x, _ = minimize(functions, x, weights, steps=90)
     with np.errstate(all="ignore"):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +18,7 @@ from data_prep.geometry.figure import build_figure
 from data_prep.geometry.folder import agrees
 from data_prep.geometry.least_squares import Pull, jacobian, minimize
 from data_prep.geometry.model import Model
+from data_prep.geometry.solver import solve
 
 
 def problem(
@@ -164,7 +163,7 @@ def test_every_start_is_minimized_on_its_own() -> None:
     assert np.hypot(*ends) == pytest.approx([5, 5, 5])
     assert (cost < 1e-20).all()
     alone, _ = minimize(circle, starts[:, 2:], np.ones((1, 1)), steps=60)
-    assert (ends[:, 2:] == alone).all()
+    assert ends[:, 2:] == pytest.approx(alone, rel=1e-12)
     fixed, _ = minimize(circle, starts, np.ones((1, 3)), steps=60, free=[0])
     assert (fixed[1] == starts[1]).all()
     assert np.hypot(*fixed) == pytest.approx([5, 5, 5])
@@ -173,7 +172,7 @@ def test_every_start_is_minimized_on_its_own() -> None:
 def test_a_pull_keeps_what_the_equations_leave_free() -> None:
     on_the_axis = [lambda x: x[1]]
     start = np.array([[4.0], [3.0]])
-    towards = Pull(towards=np.array([[7.0], [3.0]]), strengths=np.array([[1e-3], [1e-3]]))
+    towards = Pull(towards=np.array([[7.0], [3.0]]), weights=np.array([[1e-6], [1e-6]]))
     ends, _ = minimize(on_the_axis, start, np.ones((1, 1)), steps=60, pull=towards)
     assert ends[:, 0] == pytest.approx([7, 0], abs=1e-4)
 
@@ -183,20 +182,27 @@ def test_a_start_without_a_finite_value_stays_where_it_is() -> None:
     with np.errstate(invalid="ignore"):
         ends, cost = minimize(root, np.array([[-1.0, 1.0]]), np.ones((1, 2)), steps=60)
     assert ends[0] == pytest.approx([-1, 4])
-    assert np.isinf(cost[0])
+    assert not np.isfinite(cost[0])
     assert cost[1] < 1e-20
 
 
-def test_without_scipy_one_line_says_what_to_install(tmp_path: Path) -> None:
-    program = (
-        "import sys; sys.modules['scipy.optimize'] = None; from data_prep.cli import main; "
-        f"sys.exit(main(['geometry3k-scenes', '--from', '.', '--out', {str(tmp_path / 'x')!r}]))"
-    )
-    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert ran.returncode == 2
-    assert ran.stderr == (
-        "adora prep: geometry annotations need scipy: pip install 'adora-mm[geometry]'\n"
-    )
+def test_a_solution_does_not_depend_on_where_arrays_lie_in_memory(folder: Path) -> None:
+    """Otherwise two runs would give other bytes; some library solvers differ in the last digit."""
+    (annotation,) = (a for a in read_annotations(folder) if a.id == "599")
+    figure = build_figure(annotation)
+    ends = set()
+    kept = []
+    for size in (1, 3, 7, 17, 33, 65):
+        kept.append([np.zeros(n) for n in range(size)])
+        found = solve(figure)
+        ends.add((found.value, found.residual, tuple(found.positions.values())))
+    assert len(ends) == 1
+
+
+def test_next_to_nothing_is_no_answer() -> None:
+    tiny = LEGS + "Equals(LengthOf(Line(B,C)),x+4.99999999)"
+    found = problem(RIGHT, SIDES, SQUARE_CORNER + tiny, "Find(x)")
+    assert (found.solved, found.outcome.detail) == (False, "the answer is not positive")
 
 
 def test_difficulty_counts_what_the_answer_needs() -> None:
