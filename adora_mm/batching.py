@@ -1,4 +1,4 @@
-"""From scored groups to micro-batches: whole groups, in order, with what the loss needs.
+"""From scored groups to micro-batches, with what the loss needs.
 
 A rank's share is cut so that every optimizer step holds the same prompts whatever the number of
 ranks, and every rank has the same number of micro-batches (a collective call in one that is missing
@@ -50,7 +50,7 @@ class TrainGroup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MicroBatch:
-    """Whole groups, padded: prompts on the left, responses on the right."""
+    """Groups, or parts of them, padded: prompts on the left, responses on the right."""
 
     prompts: PromptBatch
     response_ids_BT: Tensor
@@ -245,7 +245,7 @@ def _response_tokens(group: TrainGroup) -> int:
 
 
 def collate_groups(groups: Sequence[TrainGroup], pad: int) -> MicroBatch:
-    """Pad whole groups into one micro-batch; rows keep the order of the groups."""
+    """Pad groups into one micro-batch; rows keep the order of the groups."""
     rows = [(index, i) for index, group in enumerate(groups) for i in range(len(group.completions))]
     completions = [groups[index].completions[i] for index, i in rows]
     longest = max(len(completion.token_ids) for completion in completions)

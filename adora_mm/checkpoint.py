@@ -145,29 +145,27 @@ def checkpoint_path(folder: Path, step: int) -> Path:
 
 def best_checkpoint(folder: Path) -> tuple[Path, float] | None:
     """The complete checkpoint with the highest held-out accuracy, the latest of equals."""
-    scored = [
-        (accuracy, path.parent)
-        for path in folder.glob(f"step-*/{COMPLETE}")
-        if (accuracy := read_trainer_state(path.parent).get("accuracy")) is not None
-    ]
-    if not scored:
-        return None
-    accuracy, path = max(scored, key=lambda pair: (pair[0], pair[1].name))
-    return path, accuracy
+    scored = _by_accuracy(folder)
+    return scored[-1][::-1] if scored else None
 
 
 def prune_checkpoints(folder: Path, *, keep_last: int, keep_best: int = 0) -> None:
     """Delete complete checkpoints but the newest ones and the best of the others."""
     complete = sorted(path.parent for path in folder.glob(f"step-*/{COMPLETE}"))
     kept = set(complete[-keep_last:])
-    accuracy = {path: read_trainer_state(path).get("accuracy") for path in complete}
-    scored = [path for path in complete if accuracy[path] is not None]
-    best = sorted(scored, key=lambda path: (accuracy[path], path.name))
-    kept |= set(best[-keep_best:] if keep_best else [])
+    best = [path for _, path in reversed(_by_accuracy(folder))]
+    kept |= set(best[:keep_best])
     for old in complete:
         if old not in kept:
             (old / COMPLETE).unlink()  # first: a half-deleted folder is not taken for whole
             shutil.rmtree(old)
+
+
+def _by_accuracy(folder: Path) -> list[tuple[float, Path]]:
+    """The complete checkpoints that were evaluated, the best last, the later of equals after."""
+    complete = [path.parent for path in folder.glob(f"step-*/{COMPLETE}")]
+    found = [(read_trainer_state(path).get("accuracy"), path) for path in complete]
+    return sorted((accuracy, path) for accuracy, path in found if accuracy is not None)
 
 
 def _save_optimizer(folder: Path, engine: Engine, *, writes: bool) -> None:

@@ -11,7 +11,7 @@ import os
 import random
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -101,17 +101,22 @@ def broadcast(item: Any) -> Any:
 
 
 def combine(metrics: Mapping[str, float]) -> dict[str, float]:
-    """Metrics over all ranks: names ending in `_max` by maximum, all others by sum."""
-    combined: dict[str, float] = {}
-    for part in gather(dict(metrics)):
+    """Metrics over all ranks, put together by `add_up`."""
+    return add_up(gather(dict(metrics)))
+
+
+def add_up(parts: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    """Metrics of all parts: names ending in `_max` by maximum, all others by sum."""
+    total: dict[str, float] = {}
+    for part in parts:
         for name, value in part.items():
-            if name not in combined:
-                combined[name] = value
+            if name not in total:
+                total[name] = value
             elif name.endswith("_max"):
-                combined[name] = max(combined[name], value)
+                total[name] = max(total[name], value)
             else:
-                combined[name] += value
-    return combined
+                total[name] += value
+    return total
 
 
 def is_first() -> bool:

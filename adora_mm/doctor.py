@@ -123,7 +123,7 @@ CHECKS: tuple[Callable[[], Finding], ...] = (
     _nccl,
     _deepspeed_ops,
     _optional(
-        "vllm", "the vLLM rollout engine", "pip install -r requirements/gpu.txt", "vllm"
+        "vllm", "adora eval with --backend vllm", "pip install -r requirements/gpu.txt", "vllm"
     ),
     _optional(
         "flash-attn", "policy.attention=flash_attention_2 (the default, sdpa, needs nothing)",

@@ -11,7 +11,7 @@ batch is cut over micro-batches and ranks:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,8 @@ from torch import Tensor, nn
 
 from adora_mm.batching import MicroBatch, Minibatch
 from adora_mm.config import EngineConfig, LossConfig, PolicyConfig, TrainConfig
-from adora_mm.distributed import combine
+from adora_mm.config.loading import merge
+from adora_mm.distributed import add_up, combine
 from adora_mm.faults import SKIPPED
 from adora_mm.gradients import discard_gradients
 from adora_mm.losses import LossInputs, policy_loss
@@ -51,7 +52,7 @@ def deepspeed_config(
     }
     if dtype == "bfloat16":
         config["bf16"] = {"enabled": True}
-    return _merge(config, engine.extra)
+    return merge(config, engine.extra)
 
 
 class Engine:
@@ -173,15 +174,15 @@ class Engine:
         self, micro_batches: Sequence[MicroBatch], *, counts: dict[str, float]
     ) -> dict[str, float]:
         """Forward and backward of every micro-batch; this rank's part of the metrics."""
-        metrics: dict[str, float] = {}
+        parts: list[dict[str, float]] = []
         last = len(micro_batches) - 1
         for index, batch in enumerate(micro_batches):
             self.deepspeed.set_gradient_accumulation_boundary(index == last)
             output = policy_loss(self._loss_inputs(batch, counts), self.loss_config)
             self.deepspeed.backward(output.loss * self.deepspeed.world_size)
-            _accumulate(metrics, output.metrics)
-            metrics["loss/total"] = metrics.get("loss/total", 0.0) + output.loss.item()
-        return metrics
+            metrics = output.metrics | {"loss/total": output.loss}
+            parts.append({name: value.detach().item() for name, value in metrics.items()})
+        return add_up(parts)
 
     def _discard_gradients(self) -> None:
         discard_gradients(self.deepspeed, self.zero_stage)
@@ -314,23 +315,3 @@ def _optimizer(module: nn.Module, train: TrainConfig) -> torch.optim.Optimizer:
         betas=train.betas,
         eps=train.adam_eps,
     )
-
-
-def _accumulate(metrics: dict[str, float], new: dict[str, Tensor]) -> None:
-    for name, value in new.items():
-        number = float(value.detach())
-        old = metrics.get(name)
-        if old is None:
-            metrics[name] = number
-        else:
-            metrics[name] = max(old, number) if name.endswith("_max") else old + number
-
-
-def _merge(base: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in extra.items():
-        old = merged.get(key)
-        if isinstance(old, Mapping) and isinstance(value, Mapping):
-            value = _merge(old, value)
-        merged[key] = value
-    return merged

@@ -5,13 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from huggingface_hub import hf_hub_download
-from huggingface_hub.errors import (
-    GatedRepoError,
-    HfHubHTTPError,
-    HFValidationError,
-    LocalEntryNotFoundError,
-    RepositoryNotFoundError,
-)
+from huggingface_hub.errors import GatedRepoError, HFValidationError, RepositoryNotFoundError
 
 
 def check_model(path: str | Path, key: str = "policy.path") -> None:
@@ -24,8 +18,9 @@ def check_model(path: str | Path, key: str = "policy.path") -> None:
         if not (folder / "config.json").is_file():
             raise ValueError(f"{key}={path}: no config.json in it; give an HF model folder")
         return
+    unknown = f"{key}={path}: no such folder, and not a name on the hub (owner/model)"
     if folder.is_absolute() or str(path).startswith((".", "~")) or str(path).count("/") != 1:
-        raise ValueError(f"{key}={path}: no such folder, and not a name on the hub (owner/model)")
+        raise ValueError(unknown)
     local = f"give a local copy instead, {key}=/models/{folder.name}"
     try:
         hf_hub_download(str(path), "config.json")
@@ -37,7 +32,9 @@ def check_model(path: str | Path, key: str = "policy.path") -> None:
         raise ValueError(
             f"{key}={path}: no such folder, and the hub knows no public model of that name; {local}"
         ) from None
-    except (LocalEntryNotFoundError, HfHubHTTPError, HFValidationError, OSError) as error:
+    except HFValidationError:
+        raise ValueError(unknown) from None
+    except OSError as error:  # also what the hub's own errors are
         raise ValueError(
             f"{key}={path}: the hub cannot be reached and the model is not in its cache "
             f"({type(error).__name__}); {local}"

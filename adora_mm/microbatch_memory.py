@@ -65,13 +65,14 @@ class MicrobatchMemory:
             after = "" if self.max_rows is None else " after halving"
             raise MemoryFault(
                 f"rank {rank}: out of memory{after} in a micro-batch of {rows} rollouts ({reason})"
-                "; go on with --resume and a lower train.groups_per_microbatch, or shorter "
-                "rollout.max_new_tokens in a new run"
+                "; go on with --resume and a lower train.groups_per_microbatch or "
+                "train.max_tokens_per_microbatch"
             )
         self.max_rows = -(-rows // 2)
         self.say(
             f"out of memory in a micro-batch of {rows} rollouts ({reason}): micro-batches are "
-            "halved from here on; lower train.groups_per_microbatch to avoid the retry"
+            "halved from here on; lower train.groups_per_microbatch or "
+            "train.max_tokens_per_microbatch to avoid the retry"
         )
 
 

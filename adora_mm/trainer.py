@@ -7,7 +7,8 @@ agree over ranks (advantages, token counts, metrics) is gathered where it is nee
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -254,20 +255,12 @@ class _Clock:
     def add(self, **seconds: float) -> None:
         self._seconds |= seconds
 
-    def phase(self, name: str) -> _Phase:
-        return _Phase(self._seconds, name)
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        started = time.monotonic()
+        yield
+        self.add(**{name: time.monotonic() - started})
 
     def times(self) -> dict[str, float]:
         times = {f"time/{name}_s": round(value, 4) for name, value in self._seconds.items()}
         return times | {"time/step_s": round(time.monotonic() - self._started, 4)}
-
-
-class _Phase:
-    def __init__(self, seconds: dict[str, float], name: str) -> None:
-        self._seconds, self._name = seconds, name
-
-    def __enter__(self) -> None:
-        self._started = time.monotonic()
-
-    def __exit__(self, *_: object) -> None:
-        self._seconds[self._name] = time.monotonic() - self._started

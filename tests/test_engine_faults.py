@@ -189,5 +189,6 @@ def test_halves_that_do_not_fit_stop_the_run_with_the_way_on(
 ) -> None:
     engine = make(0)
     no_room(engine, monkeypatch, "forward", times=9)
-    with pytest.raises(MemoryFault, match=r"after halving .* 5 rollouts .*groups_per_micro"):
+    told = r"after halving .* 5 rollouts .*groups_per_microbatch or train\.max_tokens_per_microb"
+    with pytest.raises(MemoryFault, match=told):
         update(engine, batch)

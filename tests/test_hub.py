@@ -21,6 +21,7 @@ def test_a_model_folder_is_fine(tmp_path: Path) -> None:
         ("/nowhere/model", ["no such folder"]),
         ("./model", ["no such folder"]),
         ("model", ["no such folder", "owner/model"]),
+        ("owner/a model", ["no such folder", "owner/model"]),
     ],
 )
 def test_what_is_missing_and_what_to_do(path: str, parts: list[str]) -> None:

@@ -73,15 +73,16 @@ def _read(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
         return raw
     beside = path.parent / str(base)
     base_path = beside if beside.is_file() else find_recipe(str(base))
-    return _merge(_read(base_path, (*seen, path.resolve())), raw)
+    return merge(_read(base_path, (*seen, path.resolve())), raw)
 
 
-def _merge(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+def merge(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    """A nested mapping with another one on top of it, section by section."""
     merged = dict(base)
     for key, value in change.items():
         old = merged.get(key)
         both = isinstance(old, Mapping) and isinstance(value, Mapping)
-        merged[key] = _merge(old, value) if both else value  # type: ignore[arg-type]
+        merged[key] = merge(old, value) if both else value  # type: ignore[arg-type]
     return merged
 
 

@@ -20,11 +20,10 @@ from torch import Tensor
 
 from adora_mm.config.algorithm import AdoraConfig
 from adora_mm.integrations.weights import (
-    DEFAULT_THRESHOLD,
-    GroupWeights,
     group_weights,
     layout_of,
     resolve_adora,
+    success_threshold,
 )
 
 Estimator = Callable[..., tuple[Tensor, Tensor]]
@@ -122,7 +121,6 @@ def row_weights(
 
     mask_BT: 1 where the policy wrote. The `matched_random` order is drawn from the group ids.
     """
-    threshold = DEFAULT_THRESHOLD if config.success_threshold is None else config.success_threshold
     mask_BT = mask_BT.bool()
     lengths_B = mask_BT.sum(dim=1)
     places_T = torch.arange(1, mask_BT.shape[1] + 1, device=mask_BT.device)
@@ -131,9 +129,9 @@ def row_weights(
     mean_B = torch.where(mask_BT, advantages_BT, 0.0).sum(dim=1) / lengths_B.clamp(min=1)
     ids = np.asarray(group_ids).astype(str)
     layout = layout_of(ids, advantages_BT.device)
-    result: GroupWeights = group_weights(
+    result = group_weights(
         layout.grouped(mean_B),
-        layout.grouped(rewards_BT.sum(dim=-1) > threshold),
+        layout.grouped(rewards_BT.sum(dim=-1) > success_threshold(config)),
         layout.grouped(lengths_B),
         layout.grouped(reached_B >= cap),
         layout.mask_PG,

@@ -18,7 +18,7 @@ from torch import Tensor
 from transformers import Qwen2_5_VLProcessor
 
 from adora_mm.config.algorithm import AdoraConfig
-from adora_mm.integrations.weights import DEFAULT_THRESHOLD, group_weights, resolve_adora
+from adora_mm.integrations.weights import group_weights, resolve_adora, success_threshold
 from adora_mm.processor import Processor
 
 
@@ -160,9 +160,7 @@ def _column(names: list[str], success_reward: str) -> int:
 def _threshold(adora: AdoraConfig, success_reward: str, threshold: float | None) -> float:
     """The explicit one, else the settings', else 0.5."""
     if threshold is None:
-        threshold = adora.success_threshold
-    if threshold is None:
-        threshold = DEFAULT_THRESHOLD
+        threshold = success_threshold(adora)
     if success_reward == "accuracy_reward" and not 0 <= threshold < 1:
         raise ValueError(
             f"accuracy_reward gives 0 or 1, which a threshold of {threshold} does not tell apart; "

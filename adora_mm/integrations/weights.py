@@ -36,6 +36,11 @@ def resolve_adora(adora: AdoraConfig | str) -> AdoraConfig:
     return adora_preset(adora) if isinstance(adora, str) else adora
 
 
+def success_threshold(adora: AdoraConfig) -> float:
+    """The settings' own threshold, else the default."""
+    return DEFAULT_THRESHOLD if adora.success_threshold is None else adora.success_threshold
+
+
 def group_weights(
     advantages_PG: Tensor,
     success_PG: Tensor,

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from adora_mm.files import write_atomically
+
 
 class JsonlWriter:
     """Rows of one file, each with a `step`."""
@@ -56,12 +58,7 @@ def _truncate(path: Path, last_step: int) -> None:
             break  # a line that was being written when the run was killed
         if row["step"] <= last_step:
             kept.append(line)
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("wb") as file:
-        file.writelines(line + b"\n" for line in kept)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+    write_atomically(path, b"".join(line + b"\n" for line in kept).decode("utf-8", "replace"))
 
 
 def _plain(value: Any) -> Any:

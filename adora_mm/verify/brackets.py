@@ -280,5 +280,5 @@ COMMANDS: dict[str, Callable[[Parser, str], Node]] = {
     "int": _big, "prod": _big, "lim": _big, "mathbb": _number_set, "det": _det,
     "mathcal": _bar_over,
 }  # fmt: skip
-STARTERS = frozenset(COMMANDS) | {"pi", "infty", "usd"} - {"usd"}
+STARTERS = frozenset(COMMANDS) | {"pi", "infty"}
 """Commands that can begin a factor, so that a product sign may be left out before them."""

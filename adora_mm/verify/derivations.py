@@ -9,7 +9,7 @@ from __future__ import annotations
 from adora_mm.verify import exact, numeric
 from adora_mm.verify.items import Item
 from adora_mm.verify.limits import LimitError, NotExactError, UndecidedError
-from adora_mm.verify.syntax import Node, symbols, walk
+from adora_mm.verify.syntax import Node, substituted, symbol, symbols, walk
 
 
 def follows(items: list[Item]) -> bool:
@@ -27,7 +27,7 @@ def follows(items: list[Item]) -> bool:
 
 
 def _holds(relation: Node, name: str, value: Node) -> bool:
-    sides = [_substituted(side, name, value) for side in relation.args]
+    sides = [substituted(side, {symbol(name): value}) for side in relation.args]
     if any(n.op in ("big", "pm", "text") for side in sides for n in walk(side)):
         return False
     try:
@@ -37,11 +37,3 @@ def _holds(relation: Node, name: str, value: Node) -> bool:
             return numeric.equal_values(*numeric.constants(sides[0], sides[1]))
     except (LimitError, UndecidedError, numeric.OutsideDomainError):
         return False
-
-
-def _substituted(node: Node, name: str, value: Node) -> Node:
-    if node.op == "sym":
-        return value if node.value == name else node
-    if not node.args:
-        return node
-    return Node(node.op, tuple(_substituted(arg, name, value) for arg in node.args), node.value)

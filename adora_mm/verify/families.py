@@ -12,20 +12,11 @@ from typing import Any
 
 from adora_mm.verify import numeric
 from adora_mm.verify.items import Item
-from adora_mm.verify.syntax import Node, symbols
+from adora_mm.verify.syntax import Node, substituted, symbol, symbols
 
 INTEGER = "\u2124"
 """The name that the free integer of either side gets, so that k and n are one letter."""
 _LETTERS = frozenset("kmnlt")
-
-
-def rename_symbol(node: Node, old: str, new: str) -> Node:
-    """The tree with one free variable under another name."""
-    if node.op == "sym":
-        return replace(node, value=new) if node.value == old else node
-    if not node.args:
-        return node
-    return replace(node, args=tuple(rename_symbol(arg, old, new) for arg in node.args))
 
 
 def with_integer(items: list[Item], stated: str) -> list[Item]:
@@ -33,10 +24,11 @@ def with_integer(items: list[Item], stated: str) -> list[Item]:
     letter = stated or _only_letter(items)
     if not letter:
         return items
+    renamed = {symbol(letter): symbol(INTEGER)}
     return [
         replace(
             item,
-            chain=tuple(rename_symbol(node, letter, INTEGER) for node in item.chain),
+            chain=tuple(substituted(node, renamed) for node in item.chain),
             other=None,
             family=True,
         )

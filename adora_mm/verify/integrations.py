@@ -3,7 +3,7 @@
 TRL (GRPOTrainer, RLOOTrainer): `reward_funcs=[accuracy_reward]`, with the gold answers in a dataset
 column `answer` or `solution` and, optionally, options in `choices`.
 
-verl: `custom_reward_function.path=.../integrations.py custom_reward_function.name=compute_score`.
+verl: `reward.custom_reward_function.path=.../integrations.py`, `...name=compute_score`.
 """
 
 from __future__ import annotations

@@ -247,10 +247,9 @@ def same(gold: str, other: str) -> bool:
     """Whether two labels may name the same thing."""
     if gold == other or not gold or not other:
         return True
-    if gold[0] == other[0] in _UNKNOWNS and not gold[1:].strip("_123") and not other[1:]:
+    indices = gold[1:], other[1:]
+    if gold[0] == other[0] in _UNKNOWNS and "" in indices and not "".join(indices).strip("_123"):
         return True  # x_1 = 2 is x = 2
-    if other[0] == gold[0] in _UNKNOWNS and not other[1:].strip("_123") and not gold[1:]:
-        return True
     name_gold, name_other = _function_name(gold), _function_name(other)
     if "(" in gold or "(" in other:
         if name_gold == name_other:

@@ -12,11 +12,11 @@ from fractions import Fraction
 from adora_mm.verify import exact, labels, scalars, units
 from adora_mm.verify.containers import equal_nodes, is_scalar
 from adora_mm.verify.equations import same_relation
-from adora_mm.verify.families import rename_symbol, same_progression
+from adora_mm.verify.families import same_progression
 from adora_mm.verify.items import Item
 from adora_mm.verify.limits import UndecidedError
 from adora_mm.verify.profiles import Profile
-from adora_mm.verify.syntax import Node, number, symbols, walk
+from adora_mm.verify.syntax import Node, number, substituted, symbol, symbols, walk
 from adora_mm.verify.words import means_nothing, same_criterion, same_words
 
 Outcome = tuple[bool, str]
@@ -105,7 +105,9 @@ def _any_member(gold: Item, other: Item, profile: Profile) -> Outcome:
 def _one_value(gold: Item, other: Item, value: Node, profile: Profile) -> Outcome:
     target = gold.chain[-1]
     if gold.label and other.label and gold.label != other.label and "(" in gold.label + other.label:
-        value = _rename(value, _argument(other.label), _argument(gold.label))
+        letters = [_argument(label) for label in (other.label, gold.label)]
+        if all(letters):
+            value = substituted(value, {symbol(letters[0]): symbol(letters[1])})
     if gold.family and other.family and same_progression(target, value):
         return True, "the same family of values"
     if is_scalar(target) and is_scalar(value):
@@ -119,10 +121,6 @@ def _one_value(gold: Item, other: Item, value: Node, profile: Profile) -> Outcom
 
 def _argument(label: str) -> str:
     return label.partition("(")[2].rstrip(")")
-
-
-def _rename(node: Node, old: str, new: str) -> Node:
-    return rename_symbol(node, old, new) if old and new and old != new else node
 
 
 def _contradiction(item: Item, profile: Profile) -> str:

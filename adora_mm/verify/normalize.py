@@ -53,19 +53,14 @@ CHINESE_WORDS = (
     ("海里", " nmi"), ("米", " m"),
 )  # fmt: skip
 NUMERALS = {sign: str(value) for value, sign in enumerate("零一二三四五六七八九十")}
-SUPERSCRIPTS = {
-    **dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "0123456789+-n", strict=True)),
-}
+SUPERSCRIPTS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "0123456789+-n", strict=True))
 SUBSCRIPTS = dict(zip("₀₁₂₃₄₅₆₇₈₉", "0123456789", strict=True))
 VULGAR = {
     "½": (1, 2), "⅓": (1, 3), "⅔": (2, 3), "¼": (1, 4), "¾": (3, 4), "⅕": (1, 5), "⅖": (2, 5),
     "⅗": (3, 5), "⅘": (4, 5), "⅙": (1, 6), "⅚": (5, 6), "⅛": (1, 8), "⅜": (3, 8), "⅝": (5, 8),
     "⅞": (7, 8), "⅐": (1, 7), "⅑": (1, 9), "⅒": (1, 10),
 }  # fmt: skip
-_TABLE = str.maketrans(
-    {sign: text for sign, text in SIGNS.items() if len(sign) == 1}
-    | {sign: f"\\frac{{{a}}}{{{b}}}" for sign, (a, b) in VULGAR.items()}
-)
+_TABLE = str.maketrans(SIGNS | {sign: f"\\frac{{{a}}}{{{b}}}" for sign, (a, b) in VULGAR.items()})
 _CHINESE = re.compile("[\u3001\u4e00-\u9fff]")
 _FIRST_OPTION = re.compile(r"^(\s*[A-J])、")
 _STATED = re.compile(
@@ -112,16 +107,16 @@ _RENAMED = {
     "right": "", "middle": "", "big": "", "Big": "", "bigg": "", "Bigg": "", "bigl": "",
     "bigr": "",
     "Bigl": "", "Bigr": "", "biggl": "", "biggr": "", "quad": " ", "qquad": " ", "thinspace": " ",
-    "hspace": " ", "space": " ", "degree": "°", "degrees": "°", "textdegree": "°", "prime": "'",
+    "hspace": " ", "space": " ", "degree": "°", "degrees": "°", "textdegree": "°",
     "lvert": "|", "rvert": "|", "vert": "|", "mid": "|", "colon": ":", "lbrace": "\\{",
-    "rbrace": "\\}", "dots": "\\ldots", "cdots": "\\ldots", "ast": "*", "arcsin": "\\arcsin",
+    "rbrace": "\\}", "dots": "\\ldots", "cdots": "\\ldots", "ast": "*",
     "varnothing": "\\emptyset", "rightarrow": "\\to", "land": " and ", "lor": " or ",
     "percent": "%", "approxeq": "\\approx", "simeq": "\\approx",
     "backslash": "\\setminus", "smallsetminus": "\\setminus", "imath": "i", "jmath": "j",
     "unit": "\\text", "si": "\\text", "num": "",
-   "pounds": "\\pound", "textsterling": "\\pound",
+    "pounds": "\\pound", "textsterling": "\\pound",
     "measuredangle": "\\angle", "ang": "\\angle", "varphi": "\\phi", "infin": "\\infty",
-    "operatorname": "\\text", "lbrack": "[", "rbrack": "]", "root": "\\sqrt", "dot": "\\dot",
+    "operatorname": "\\text", "lbrack": "[", "rbrack": "]", "root": "\\sqrt",
     "notag": "", "nonumber": "", "tag": "\\text", "implies": "\\to", "Rightarrow": "\\to",
     "longrightarrow": "\\to", "square": "", "hfill": " ", "checkmark": "", "surd": "\\sqrt",
     "underline": "", "wideparen": "\\widehat", "overparen": "\\widehat",

@@ -10,7 +10,7 @@ from adora_mm.verify.limits import MAX_ITEMS, AnswerError, LimitError, NotExactE
 from adora_mm.verify.numerals import literal
 from adora_mm.verify.syntax import INFINITY, REALS, Node, number
 
-FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "=": "=", "!=": "!=", "~": "~", "in": "in"}
+FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "!=": "!="}
 _AXES = {"n": 0, "e": 90, "s": 180, "w": 270}
 _ANGLE = r"(\d+(?:\.\d+)?)\s*(?:°|deg|degrees?)?\s*(?:(\d+(?:\.\d+)?)')?"
 _SIDE = r"(n|s|e|w|north|south|east|west)"
@@ -53,11 +53,7 @@ def compass(text: str) -> Node | None:
 
 def reals_without(points: tuple[Node, ...]) -> Node:
     """All real numbers but these points, as a union of open intervals."""
-    placed = {_place(point): point for point in points[: MAX_ITEMS + 1]}
-    ends = [placed[value] for value in sorted(placed)]
-    bounds = zip([Node("neg", (INFINITY,)), *ends], [*ends, INFINITY], strict=True)
-    parts = tuple(Node("interval", pair, "()") for pair in bounds)
-    return Node("union", parts) if placed else REALS
+    return interval_without(REALS, points)
 
 
 def _place(point: Node) -> Fraction:
@@ -101,12 +97,7 @@ def excluded_points(node: Node) -> tuple[Node, ...]:
     if node.op != "union" or any(part.op != "interval" for part in node.args):
         return ()
     ends = tuple(part.args[1] for part in node.args[:-1])
-    return ends if reals_like(node, ends) else ()
-
-
-def reals_like(node: Node, points: tuple[Node, ...]) -> bool:
-    """Whether a union is exactly the reals without these points."""
     try:
-        return node == reals_without(points)
+        return ends if node == reals_without(ends) else ()
     except AnswerError:
-        return False
+        return ()

@@ -4,14 +4,15 @@
 
     num(Fraction)  sym(name)  const(pi|e|i|inf)  text(words)
     add mul neg div pow root(radicand, degree) pm(a, b) deg(a) percent(a) fact(a)
-    func(name; args)  call(name; args)  sub(base, index)  based(digits; base)
+    func(name; args)  call(name; args)  based(digits; base)
     tuple list set interval(value="[)"; low, high) union inter matrix(row, ...) row ratio
     rel(value="<" ...; left, right)  big(value="sum"; lower, upper, body)
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from adora_mm.verify.limits import MAX_NODES, LimitError
@@ -66,6 +67,13 @@ def walk(node: Node) -> list[Node]:
 def symbols(node: Node) -> frozenset[str]:
     """Names of the free variables of a tree."""
     return frozenset(str(n.value) for n in walk(node) if n.op == "sym")
+
+
+def substituted(node: Node, leaves: Mapping[Node, Node]) -> Node:
+    """The tree with other nodes in place of some of its leaves."""
+    if not node.args:
+        return leaves.get(node, node)
+    return replace(node, args=tuple(substituted(arg, leaves) for arg in node.args))
 
 
 def render(node: Node) -> str:

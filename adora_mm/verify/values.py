@@ -8,7 +8,7 @@ from adora_mm.verify import units
 from adora_mm.verify.limits import AnswerError
 from adora_mm.verify.parser import Parser
 from adora_mm.verify.plusminus import expand_pm
-from adora_mm.verify.ranges import interval_without, reals_without
+from adora_mm.verify.ranges import interval_without
 from adora_mm.verify.syntax import REALS, Node, number, walk
 from adora_mm.verify.tokens import Token
 from adora_mm.verify.units import Unit
@@ -103,19 +103,18 @@ def _formula_words(tokens: list[Token]) -> bool:
 def _union(parser: Parser) -> Node:
     """Unions, intersections and ratios of expressions: the loosest operators of a value."""
     node = parser.expression()
+    removed: Node | None = None
     if parser.at_cmd("setminus"):
         parser.advance()
-        if len(node.args) == 2 and node.op in ("interval", "tuple") and node != REALS:
-            removed = parser.expression()
-            if removed.op != "set":
-                raise AnswerError("an interval without something that is no set")
-            return interval_without(node, tuple(v for arg in removed.args for v in expand_pm(arg)))
-        node = Node("add", (node, Node("neg", (parser.expression(),))))
-    if node.op == "add" and node.args[0] == REALS and len(node.args) == 2:
-        removed = node.args[1].args[0] if node.args[1].op == "neg" else node
+        removed = parser.expression()
+        if len(node.args) != 2 or node.op not in ("interval", "tuple"):
+            node, removed = Node("add", (node, Node("neg", (removed,)))), None
+    elif node.op == "add" and node.args[0] == REALS and len(node.args) == 2:  # R - {2}
+        node, removed = REALS, node.args[1].args[0] if node.args[1].op == "neg" else node
+    if removed is not None:
         if removed.op != "set":
-            raise AnswerError("all real numbers without something that is no set")
-        return reals_without(tuple(v for arg in removed.args for v in expand_pm(arg)))
+            raise AnswerError("an interval without something that is no set")
+        return interval_without(node, tuple(v for arg in removed.args for v in expand_pm(arg)))
     if parser.at_op(":"):
         parts = [node]
         while parser.at_op(":"):

@@ -2,13 +2,11 @@ r"""Vectors as sums of unit vectors (`2\mathbf i + 3\mathbf j`), and determinant
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from adora_mm.verify import exact
 from adora_mm.verify.limits import AnswerError, LimitError, NotExactError
-from adora_mm.verify.syntax import IMAGINARY, Node, number, symbols
+from adora_mm.verify.syntax import IMAGINARY, Node, number, substituted, symbol, symbols
 
-_AXES = ("i", "j", "k")
+_AXES = (IMAGINARY, symbol("j"), symbol("k"))
 _MAX_ORDER = 4
 
 
@@ -21,29 +19,19 @@ def components(node: Node, size: int) -> tuple[Node, ...] | None:
         return None
     if size == 2 and "k" in symbols(node):
         return None
-    parts = tuple(_at(node, {axis: int(axis == one) for axis in _AXES}) for one in _AXES[:size])
-    weights = dict(zip(_AXES, (2, 3, 5), strict=True))
-    total = Node(
-        "add",
-        tuple(
-            Node("mul", (number(weights[axis]), part))
-            for axis, part in zip(_AXES, parts, strict=False)
-        ),
-    )
+    parts = tuple(_at(node, *(int(axis == one) for axis in _AXES)) for one in _AXES[:size])
+    weighted = zip(map(number, (2, 3, 5)), parts, strict=False)
+    total = Node("add", tuple(Node("mul", pair) for pair in weighted))
     try:
-        straight = exact.evaluate(_at(node, weights)) == exact.evaluate(total)
-        homogeneous = not exact.evaluate(_at(node, dict.fromkeys(_AXES, 0)))
+        straight = exact.evaluate(_at(node, 2, 3, 5)) == exact.evaluate(total)
+        homogeneous = not exact.evaluate(_at(node, 0, 0, 0))
     except (NotExactError, LimitError):
         return None
     return parts if straight and homogeneous else None
 
 
-def _at(node: Node, values: dict[str, int]) -> Node:
-    if node == IMAGINARY:
-        return number(values["i"])
-    if node.op == "sym":
-        return number(values[str(node.value)])
-    return replace(node, args=tuple(_at(arg, values) for arg in node.args)) if node.args else node
+def _at(node: Node, i: int, j: int, k: int) -> Node:
+    return substituted(node, dict(zip(_AXES, map(number, (i, j, k)), strict=True)))
 
 
 def determinant(rows: list[list[Node]]) -> Node:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from noise import measure_noise
-from report import report
+from report import T95, report
 from variants import SETTINGS, TEST_SETS, VARIANTS, run_name
 
 from adora_mm.config import EvaluationConfig, RewardConfig
@@ -39,7 +39,11 @@ NOISE_GROUPS = 256
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, default=5, help="seeds 0 .. N-1")
+    most = len(T95) + 1
+    parser.add_argument(
+        "--seeds", type=int, default=5, choices=range(1, most + 1), metavar="N",
+        help=f"seeds 0 .. N-1, at most {most}",
+    )  # fmt: skip
     parser.add_argument("--settings", nargs="+", default=list(SETTINGS), choices=list(SETTINGS))
     parser.add_argument("--out", type=Path, default=Path("runs/adora_study"))
     parser.add_argument("--plots", type=Path, default=Path("docs/images"))
