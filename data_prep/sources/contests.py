@@ -19,7 +19,7 @@ Form: one table of one set, a folder that holds it under a name that begins as a
 Ids are row numbers, because those of amc83 repeat (83 rows, 49 ids); the published id is kept in
 the metadata. Answers that are floats (`142.0`) become whole numbers; one of aime2021_2024 is "080
 or 081 (both were accepted)" and stays so. Checked against all five published files; the hub's
-parquet files only against their cards.
+parquet files only against the cards of the first two.
 """
 
 from __future__ import annotations

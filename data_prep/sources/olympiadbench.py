@@ -35,7 +35,7 @@ _PICTURE_TAG = re.compile(r"<image_\d+>")
 
 
 def find(path: Path, split: str | None) -> Found:
-    """One file; in a folder, the one file whose name holds `split`, or `olympiad`, or `PART`."""
+    """One file; in a folder, the one whose path holds `split`, or else `olympiad` or `PART`."""
     file = path if path.is_file() else _find(path, split)
     to_entry = partial(_entry, folder=file.parent.resolve(), split=split or "test")
     return table_rows(file), to_entry
@@ -57,12 +57,12 @@ read = SOURCE.read
 def _find(folder: Path, split: str | None) -> Path:
     tables = [
         file
-        for file in (*folder.glob("*"), *folder.glob("OlympiadBench/*/*"))
+        for file in (*folder.glob("*"), *folder.glob("OlympiadBench/**/*"))
         if file.suffix in TABLES
     ]
     files: list[Path] = []
     for name in (split,) if split else ("olympiad", PART):
-        files = files or [file for file in tables if name in file.stem]
+        files = files or [f for f in tables if name in f.relative_to(folder).as_posix()]
     if len(files) != 1:
         found = ", ".join(sorted(file.name for file in files)) or "none"
         raise ValueError(
