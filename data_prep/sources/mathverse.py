@@ -40,8 +40,8 @@ def find(path: Path, split: str | None, *, images: bool = True) -> Found:
     files = [(name, path / f"{name}.{kind}") for name in wanted for kind in ("parquet", "json")]
     found = [(name, file) for name, file in files if file.is_file()]
     if not found:
-        files = " or ".join(f"{name}.json" for name in wanted)
-        raise ValueError(f"{path}: no MathVerse there: expected {files}")
+        expected = " or ".join(f"{name}.json" for name in wanted)
+        raise ValueError(f"{path}: no MathVerse there: expected {expected}")
     name, file = found[0]
     return table_rows(file), partial(_entry, folder=path.resolve(), split=name, images=images)
 
