@@ -29,6 +29,7 @@ from adora_mm.gradients import discard_gradients
 from adora_mm.losses import LossInputs, policy_loss
 from adora_mm.microbatch_memory import MicrobatchMemory
 from adora_mm.models import DTYPES, ResponseScorer, choose_batching, load_policy
+from adora_mm.rollout.weight_sync import GATHER_BYTES, buckets
 
 
 def deepspeed_config(
@@ -188,12 +189,18 @@ class Engine:
         discard_gradients(self.deepspeed, self.zero_stage)
 
     def named_weights(self) -> Iterator[tuple[str, Tensor]]:
-        """Every parameter under its HF name, whole, one at a time (gathered under ZeRO-3)."""
+        """Every parameter under its HF name, whole, one at a time; valid until the next.
+
+        Under ZeRO-3 they are gathered in buckets: beside its shards, a rank holds at most
+        GATHER_BYTES more, or the largest parameter.
+        """
         import deepspeed
 
-        for name, parameter in self.model.named_parameters():
-            with deepspeed.zero.GatheredParameters([parameter], enabled=self.zero_stage == 3):
-                yield name, parameter.detach()
+        for bucket in buckets(self.model.named_parameters(), GATHER_BYTES):
+            parameters = [parameter for _, parameter in bucket]
+            with deepspeed.zero.GatheredParameters(parameters, enabled=self.zero_stage == 3):
+                for name, parameter in bucket:
+                    yield name, parameter.detach()
 
     def _with_logprobs(self, batch: MicroBatch, on_policy: bool) -> MicroBatch:
         old = ref = None

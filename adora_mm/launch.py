@@ -194,15 +194,17 @@ def _engine(config: RunConfig, setting: Setting, device: Any, console: ConsoleLo
 
 
 def _backend(config: RunConfig, setting: Setting, device: Any) -> RolloutBackend:
-    return build_backend(
-        config.rollout.backend,
-        str(setting.policy_path),
-        setting.processor,
-        dtype=DTYPES[config.policy.dtype],
-        device=device,
-        max_rows=config.rollout.max_rows,
-        attention=config.policy.attention,
-    )
+    rollout, name = config.rollout, config.rollout.backend
+    options: dict[str, Any] = {"dtype": DTYPES[config.policy.dtype], "device": device}
+    if name == "transformers":
+        options |= {"max_rows": rollout.max_rows, "attention": config.policy.attention}
+    else:
+        longest = max(rollout.max_new_tokens, config.evaluation.max_new_tokens or 0)
+        options |= {
+            "config": rollout.vllm,
+            "max_model_len": config.data.max_prompt_tokens + longest,
+        }
+    return build_backend(name, str(setting.policy_path), setting.processor, **options)
 
 
 def _announce(

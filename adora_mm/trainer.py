@@ -94,6 +94,7 @@ class Trainer:
     def run(self) -> None:
         config, total = self.config, self.plan.total_steps
         if self.first_step == 1:
+            self.backend.update_weights(self.engine.named_weights(), version=0)
             self.evaluate(0)
         for step in range(self.first_step, total + 1):
             before = self.sampler.state()
@@ -121,13 +122,13 @@ class Trainer:
             with clock.phase("update"):
                 updates = self.update(step, minibatches, groups)
             with clock.phase("sync"):
-                self.backend.update_weights(self.engine.named_weights(), version=step)
+                synced = self.backend.update_weights(self.engine.named_weights(), version=step)
 
             self.last_seen, moves = record_moves(
                 self.last_seen, batch.problem_ids, result.tas_P.tolist()
             )
             metrics = rollout_metrics(batch.facts_PG) | batch.metrics | result.metrics | moves
-            metrics |= mean_metrics(updates) | {"data/epoch": self.sampler.epoch}
+            metrics |= mean_metrics(updates) | synced | {"data/epoch": self.sampler.epoch}
             if self.recorder is not None:
                 self.recorder.train_samples(step, batch.collected.groups, batch.share, result)
                 self.recorder.step(step, metrics, clock.times())
@@ -172,7 +173,7 @@ class Trainer:
         batch = collect_step(
             self.sampler.next_batch, generate, self.shape, reward, self.config.dynamic_sampling
         )
-        self.backend.sleep()
+        self.backend.sleep(weights_follow=True)
         return batch
 
     def evaluate(self, step: int) -> None:

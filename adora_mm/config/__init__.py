@@ -21,6 +21,7 @@ from adora_mm.config.run import (
     RolloutConfig,
     RunConfig,
     TrainConfig,
+    VllmConfig,
 )
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "RolloutConfig",
     "RunConfig",
     "TrainConfig",
+    "VllmConfig",
     "dump_config",
     "find_recipe",
     "load_config",

@@ -66,8 +66,29 @@ class DataConfig(Section):
     val_limit: int | None = Field(default=None, ge=1)
 
 
+class VllmConfig(Section):
+    """vLLM in the training processes (`backend: vllm`) or as servers (`backend: vllm_server`)."""
+
+    kv_cache_gb: float | None = Field(default=None, gt=0)
+    """GiB for the keys and values of running sequences, per engine; None takes what
+    `gpu_memory_utilization` leaves beside the weights."""
+    gpu_memory_utilization: float = Field(default=0.5, gt=0, le=1)
+    """Share of the device's memory for weights and cache while the engine is awake."""
+    max_sequences: int = Field(default=256, ge=1)
+    """Completions that an engine samples at once."""
+    max_images: int = Field(default=4, ge=1)
+    """Images per prompt, at most."""
+    enforce_eager: bool = False
+    """No compilation and no CUDA graphs: a quick start, slower sampling."""
+    prefix_caching: bool = True
+    sleep: bool = True
+    """Give device memory back between rollouts (engines in the training processes, on GPUs)."""
+
+
 class RolloutConfig(Section):
     backend: str = "transformers"
+    """transformers, vllm (in each training process) or vllm_server; see docs/rollouts.md."""
+    vllm: VllmConfig = VllmConfig()
     prompts_per_step: int = Field(default=32, ge=1)
     """Prompts per rollout batch, over all ranks (`P`)."""
     group_size: int = Field(default=8, ge=1)

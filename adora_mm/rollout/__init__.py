@@ -14,7 +14,16 @@ def _transformers(model_path: str, processor: Any, **options: Any) -> RolloutBac
     return TransformersBackend(model_path, processor, **options)
 
 
-BACKENDS: dict[str, Callable[..., RolloutBackend]] = {"transformers": _transformers}
+def _vllm(model_path: str, processor: Any, **options: Any) -> RolloutBackend:
+    from adora_mm.rollout.vllm import VllmBackend
+
+    return VllmBackend(model_path, processor, **options)
+
+
+BACKENDS: dict[str, Callable[..., RolloutBackend]] = {
+    "transformers": _transformers,
+    "vllm": _vllm,
+}
 
 
 def build_backend(name: str, model_path: str, processor: Any, **options: Any) -> RolloutBackend:
