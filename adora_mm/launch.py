@@ -116,7 +116,8 @@ def _run(
             config.checker.workers, config.checker.timeout_s, config.checker.memory_mb
         )
         cleanup.callback(pool.close)
-        backend = _watched(_backend(config, setting, device), config, folder, console, line)
+        backend = _backend(config, setting, folder, console, device)
+        backend = _watched(backend, config, folder, console, line)
         cleanup.callback(backend.close)
         engine = _engine(config, setting, device, console)
         num_parameters = sum(_numel(p) for p in engine.model.parameters())
@@ -193,7 +194,9 @@ def _engine(config: RunConfig, setting: Setting, device: Any, console: ConsoleLo
     )
 
 
-def _backend(config: RunConfig, setting: Setting, device: Any) -> RolloutBackend:
+def _backend(
+    config: RunConfig, setting: Setting, folder: RunFolder, console: ConsoleLog, device: Any
+) -> RolloutBackend:
     rollout, name = config.rollout, config.rollout.backend
     options: dict[str, Any] = {"dtype": DTYPES[config.policy.dtype], "device": device}
     if name == "transformers":
@@ -204,6 +207,8 @@ def _backend(config: RunConfig, setting: Setting, device: Any) -> RolloutBackend
             "config": rollout.vllm,
             "max_model_len": config.data.max_prompt_tokens + longest,
         }
+    if name == "vllm_server":
+        options |= {"folder": folder.path / "servers", "say": console.say}
     return build_backend(name, str(setting.policy_path), setting.processor, **options)
 
 

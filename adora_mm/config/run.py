@@ -83,6 +83,41 @@ class VllmConfig(Section):
     prefix_caching: bool = True
     sleep: bool = True
     """Give device memory back between rollouts (engines in the training processes, on GPUs)."""
+    servers: tuple[str, ...] = ()
+    """Addresses of running servers, such as http://node7:8000; docs/rollouts.md says how to start
+    them. Empty: rank 0 starts `start_servers` on its own machine."""
+    start_servers: int = Field(default=1, ge=1)
+    host: str = "127.0.0.1"
+    """Where servers that are started here listen. Whoever reaches it can replace the weights."""
+    server_gpus: tuple[str, ...] = ()
+    """CUDA_VISIBLE_DEVICES of each server that is started here; empty leaves it as it is."""
+    server_arguments: tuple[str, ...] = ()
+    """Further words of vLLM's command line for servers that are started here."""
+    tensor_parallel_size: int = Field(default=1, ge=1)
+    """GPUs per server that is started here."""
+    start_timeout_s: float = Field(default=900.0, gt=0)
+    request_timeout_s: float = Field(default=900.0, gt=0)
+    """For one prompt's completions, and for one bucket of weights."""
+    request_retries: int = Field(default=2, ge=0)
+    """Further attempts, with growing pauses, before a server is given up."""
+    requests_per_server: int = Field(default=32, ge=1)
+    """Prompts that each rank has at one server at once."""
+    images: Literal["base64", "path"] = "base64"
+    """Pictures within the request, or as files in the exchange folder."""
+    exchange_folder: str | None = None
+    """An existing folder that trainer and servers see under the same name, for weights (and
+    pictures); None makes one for temporary files on this machine."""
+    sync_bucket_mb: int = Field(default=512, ge=1)
+    """MiB of weights that are copied to the host and written at once."""
+
+    @model_validator(mode="after")
+    def _gpus_for_each_server(self) -> Self:
+        if self.server_gpus and len(self.server_gpus) != self.start_servers:
+            raise ValueError(
+                f"rollout.vllm.server_gpus names {len(self.server_gpus)} servers, "
+                f"rollout.vllm.start_servers={self.start_servers}; give one entry per server"
+            )
+        return self
 
 
 class RolloutConfig(Section):

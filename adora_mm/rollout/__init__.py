@@ -20,9 +20,16 @@ def _vllm(model_path: str, processor: Any, **options: Any) -> RolloutBackend:
     return VllmBackend(model_path, processor, **options)
 
 
+def _vllm_server(model_path: str, processor: Any, **options: Any) -> RolloutBackend:
+    from adora_mm.rollout.vllm_server import VllmServerBackend
+
+    return VllmServerBackend(model_path, processor, **options)
+
+
 BACKENDS: dict[str, Callable[..., RolloutBackend]] = {
     "transformers": _transformers,
     "vllm": _vllm,
+    "vllm_server": _vllm_server,
 }
 
 

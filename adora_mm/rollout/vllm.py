@@ -20,9 +20,11 @@ from adora_mm.config import VllmConfig
 from adora_mm.processor import Processor, Prompt
 from adora_mm.rollout.sampling import Sampling
 from adora_mm.rollout.vllm_requests import (
+    WORKER_EXTENSION,
     check_prompt,
     check_version,
     completion_of,
+    engine_arguments,
     group_of,
     pictures,
     sampling_fields,
@@ -194,14 +196,12 @@ def start_engine(
             "rollout.backend=vllm needs the vllm package; install it with "
             "`bash configs/setup.sh --vllm`, or use rollout.backend=transformers"
         ) from error
-    from adora_mm.rollout.vllm_worker import EXTENSION
-
     threads, set_threads = torch.get_num_threads(), torch.set_num_threads
     try:
         return vllm.LLM(
             model=str(model_path),
             dtype=str(dtype).removeprefix("torch."),
-            worker_extension_cls=EXTENSION,
+            worker_extension_cls=WORKER_EXTENSION,
             # vLLM joins the trainer's processes, where there are any: one engine per rank.
             distributed_executor_backend="external_launcher" if dist.is_initialized() else "uni",
             enable_sleep_mode=sleeps,
@@ -211,25 +211,3 @@ def start_engine(
     finally:
         torch.set_num_threads = set_threads  # vLLM's CPU worker switches it off for the process
         torch.set_num_threads(threads)
-
-
-def engine_arguments(
-    processor: Processor, config: VllmConfig, max_model_len: int
-) -> dict[str, Any]:
-    """Arguments that engines in this process and servers have in common."""
-    arguments: dict[str, Any] = {
-        "max_model_len": max_model_len,
-        "max_num_seqs": config.max_sequences,
-        "gpu_memory_utilization": config.gpu_memory_utilization,
-        "enforce_eager": config.enforce_eager,
-        "enable_prefix_caching": config.prefix_caching,
-        "logprobs_mode": "processed_logprobs",
-        # Not the model's own top_k or penalties: the trainer scores the plain distribution.
-        "generation_config": "vllm",
-        "seed": 0,
-    }
-    if config.kv_cache_gb is not None:
-        arguments["kv_cache_memory_bytes"] = int(config.kv_cache_gb * 2**30)
-    if processor.image_processor is not None:
-        arguments["limit_mm_per_prompt"] = {"image": config.max_images, "video": 0}
-    return arguments

@@ -19,6 +19,7 @@ import torch
 from PIL import Image
 from transformers import GenerationConfig
 
+from adora_mm.config import VllmConfig
 from adora_mm.faults import RunFault
 from adora_mm.processor import Processor, Prompt
 from adora_mm.rollout.sampling import Sampling
@@ -29,6 +30,9 @@ BAN = -100.0
 """Added to the logits of banned tokens; the largest that vLLM takes."""
 
 FINISHED: Mapping[str, FinishReason] = {"stop": "stop", "length": "length", "abort": "abort"}
+
+
+WORKER_EXTENSION = "adora_mm.rollout.vllm_worker.WeightReceiver"
 
 
 class StaleAnswer(RunFault):
@@ -61,6 +65,28 @@ def sampling_fields(
         "logit_bias": dict.fromkeys(banned, BAN),
         "detokenize": False,
     }
+
+
+def engine_arguments(
+    processor: Processor, config: VllmConfig, max_model_len: int
+) -> dict[str, Any]:
+    """Arguments that engines in this process and servers have in common."""
+    arguments: dict[str, Any] = {
+        "max_model_len": max_model_len,
+        "max_num_seqs": config.max_sequences,
+        "gpu_memory_utilization": config.gpu_memory_utilization,
+        "enforce_eager": config.enforce_eager,
+        "enable_prefix_caching": config.prefix_caching,
+        "logprobs_mode": "processed_logprobs",
+        # Not the model's own top_k or penalties: the trainer scores the plain distribution.
+        "generation_config": "vllm",
+        "seed": 0,
+    }
+    if config.kv_cache_gb is not None:
+        arguments["kv_cache_memory_bytes"] = int(config.kv_cache_gb * 2**30)
+    if processor.image_processor is not None:
+        arguments["limit_mm_per_prompt"] = {"image": config.max_images, "video": 0}
+    return arguments
 
 
 def stop_token_ids(model_path: str | Path) -> tuple[int, ...]:

@@ -17,8 +17,6 @@ from torch import Tensor, nn
 
 from adora_mm.rollout.weight_sync import Fingerprints
 
-EXTENSION = "adora_mm.rollout.vllm_worker.WeightReceiver"
-
 
 def keep_weights_as_they_are() -> None:
     """Switch the packing of matrices off, on CPUs."""
