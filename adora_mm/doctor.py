@@ -123,7 +123,8 @@ CHECKS: tuple[Callable[[], Finding], ...] = (
     _nccl,
     _deepspeed_ops,
     _optional(
-        "vllm", "adora eval with --backend vllm", "pip install -r requirements/gpu.txt", "vllm"
+        "vllm", "rollout.backend=vllm and vllm_server, adora eval with --backend vllm",
+        "bash configs/setup.sh --vllm", "vllm"
     ),
     _optional(
         "flash-attn", "policy.attention=flash_attention_2 (the default, sdpa, needs nothing)",

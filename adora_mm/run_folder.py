@@ -26,7 +26,7 @@ from adora_mm.files import write_atomically
 FREE_SECTIONS = frozenset({"engine", "checkpoint", "checker", "faults", "logging"})
 """Sections of a recipe that say how to run and not what; they may change on resume."""
 FREE_KEYS = {
-    "rollout": frozenset({"max_rows"}),
+    "rollout": frozenset({"max_rows", "vllm"}),
     "train": frozenset({"batching", "groups_per_microbatch", "max_tokens_per_microbatch"}),
 }
 """The same for single keys."""

@@ -49,9 +49,7 @@ class Server:
         if key := os.environ.get("VLLM_API_KEY"):
             headers["Authorization"] = f"Bearer {key}"
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(
-            self.url + path, data=data, headers=headers, method=method
-        )
+        request = urllib.request.Request(self.url + path, data=data, headers=headers, method=method)
         try:
             with _DIRECT.open(request, timeout=timeout_s or self.timeout_s) as reply:
                 text = reply.read()

@@ -18,7 +18,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import adora_mm
 from adora_mm.rollout.vllm_client import Server
 from adora_mm.rollout.vllm_requests import WORKER_EXTENSION
 
@@ -106,7 +105,7 @@ def _environment(gpus: str | None) -> dict[str, str]:
     environment["VLLM_SERVER_DEV_MODE"] = "1"  # the routes for weights
     environment.setdefault("VLLM_NO_USAGE_STATS", "1")
     environment.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
-    source = str(Path(adora_mm.__file__).parents[1])  # where the worker finds our part
+    source = str(Path(__file__).parents[2])  # where the worker finds our part
     paths = [source, *filter(None, [environment.get("PYTHONPATH")])]
     environment["PYTHONPATH"] = os.pathsep.join(paths)
     if gpus is not None:
@@ -115,7 +114,7 @@ def _environment(gpus: str | None) -> dict[str, str]:
 
 
 def _die_with_parent() -> Callable[[], None] | None:
-    """On Linux the kernel ends the server when the trainer is killed; elsewhere only `stop` does."""
+    """On Linux the kernel ends a server whose trainer was killed; elsewhere only `stop` does."""
     if not sys.platform.startswith("linux"):
         return None
     prctl, set_death_signal = ctypes.CDLL(None).prctl, 1  # PR_SET_PDEATHSIG

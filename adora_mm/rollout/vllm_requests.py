@@ -82,6 +82,13 @@ def engine_arguments(
         "generation_config": "vllm",
         "seed": 0,
     }
+    if not torch.cuda.is_available():
+        # vLLM 0.32 on CPUs ends itself when a seeded prompt is computed in two parts ("CPU
+        # Generator does not use offset"): every prompt goes in whole, with room for many at once.
+        arguments |= {
+            "enable_chunked_prefill": False,
+            "max_num_batched_tokens": max(8192, 4 * max_model_len),
+        }
     if config.kv_cache_gb is not None:
         arguments["kv_cache_memory_bytes"] = int(config.kv_cache_gb * 2**30)
     if processor.image_processor is not None:
@@ -116,10 +123,9 @@ def _picture(patches: torch.Tensor, grid: Sequence[int], settings: Any) -> Image
     """Undo the image processor: patches in windows of merge x merge back to rows and columns."""
     _, rows, columns = grid
     merge, size, time = settings.merge_size, settings.patch_size, settings.temporal_patch_size
-    windows = patches.reshape(
-        rows // merge, columns // merge, merge, merge, -1, time, size, size
-    )[:, :, :, :, :, 0]
-    image_HWC = windows.permute(0, 2, 5, 1, 3, 6, 4).reshape(rows * size, columns * size, -1)
+    windows = patches.reshape(rows // merge, columns // merge, merge, merge, -1, time, size, size)
+    still = windows.select(5, 0)  # a picture stands still: all its times are the same
+    image_HWC = still.permute(0, 2, 5, 1, 3, 6, 4).reshape(rows * size, columns * size, -1)
     mean, std = torch.tensor(settings.image_mean), torch.tensor(settings.image_std)
     levels = ((image_HWC * std + mean) / settings.rescale_factor).round().clamp(0, 255)
     return Image.fromarray(np.ascontiguousarray(levels.to(torch.uint8).numpy()))

@@ -222,6 +222,7 @@ class VllmServerBackend:
         stream = sent.watch(named_weights) if first else named_weights
         for bucket in buckets(_copies(stream), self.config.sync_bucket_mb * 2**20):
             with self._file(bucket) as path:
+
                 def load(server: Server, path: str = path) -> None:
                     loaded[server].update(server.call("adora_load_file", path))
 

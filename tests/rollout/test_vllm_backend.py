@@ -1,4 +1,4 @@
-"""`VllmBackend` on the real engine (CPU): the same policy as the trainer's, before and after updates.
+"""`VllmBackend` on the real engine (CPU): the trainer's own policy, before and after updates.
 
 One engine per family serves all tests of this file: starting one takes several seconds. Every test
 that changes its weights brings the first ones back.
@@ -88,9 +88,7 @@ def trainer_logprobs(
         return scorer(batch, ids, torch.ones_like(ids), (0,), ids.shape[1])[0][0]
 
 
-def largest_difference(
-    model: torch.nn.Module, tiny: Tiny, groups: list[list[Completion]]
-) -> float:
+def largest_difference(model: torch.nn.Module, tiny: Tiny, groups: list[list[Completion]]) -> float:
     worst = 0.0
     for prompt, group in zip(tiny.prompts, groups, strict=True):
         for completion in group:
@@ -105,13 +103,20 @@ def test_log_probs_are_the_trainers_with_and_without_pictures(served: Served) ->
     assert largest_difference(served.policy, served.tiny, groups) < BOUND
 
 
-def test_banned_tokens_are_never_sampled(served: Served) -> None:
-    """Their embeddings' rows are made the most likely by far; the fields alone keep them out."""
-    many = Sampling(num_completions=4, max_new_tokens=24, temperature=1.0, seed="banned")
-    groups = served.backend.generate(served.tiny.prompts, many)
-    banned = set(served.tiny.processor.banned_token_ids)
-    assert banned or not served.tiny.has_vision
-    assert not banned & {t for group in groups for c in group for t in c.token_ids}
+def test_banned_tokens_are_never_sampled(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the ban this random policy samples them within a few tokens."""
+    many = Sampling(num_completions=8, max_new_tokens=24, temperature=2.0, seed="banned")
+    processor = served.tiny.processor
+    banned = set(processor.banned_token_ids)
+    assert banned
+
+    def sampled() -> set[int]:
+        groups = served.backend.generate(served.tiny.prompts, many)
+        return {token for group in groups for c in group for token in c.token_ids}
+
+    assert not banned & sampled()
+    monkeypatch.setattr(processor, "banned_token_ids", ())
+    assert banned & sampled()
 
 
 def test_the_same_seed_gives_the_same_completions_in_any_batch(served: Served) -> None:
@@ -190,8 +195,21 @@ def test_an_answer_of_other_weights_is_noticed(served: Served) -> None:
 def test_another_expansion_of_the_prompt_is_refused(served: Served) -> None:
     prompt = served.tiny.prompts[1]
     wrong = replace(prompt, token_ids=(*prompt.token_ids, 5))
-    with pytest.raises(ValueError, match="problem wide: vLLM made .* prompt tokens"):
+    with pytest.raises(ValueError, match=r"problem wide: vLLM made .* prompt tokens"):
         served.backend.generate([wrong], GREEDY)
+
+
+def test_more_prompts_than_one_pass_computes(served: Served) -> None:
+    """vLLM's CPU build ends itself when a seeded prompt is computed in two parts."""
+    prompts = [
+        replace(prompt, problem_id=f"{prompt.problem_id}/{copy}")
+        for copy in range(24)
+        for prompt in served.tiny.prompts
+    ]
+    eight = replace(SAMPLING, num_completions=8, max_new_tokens=2)
+    assert sum(len(prompt.token_ids) for prompt in prompts) * 8 > 8192 * 2
+    groups = served.backend.generate(prompts, eight)
+    assert [len(group) for group in groups] == [8] * len(prompts)
 
 
 def test_no_prompts_give_no_completions(served: Served) -> None:

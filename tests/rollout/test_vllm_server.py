@@ -131,7 +131,7 @@ def test_a_killed_servers_work_goes_to_the_other_and_then_the_run_stops(
 
 def test_a_server_that_cannot_start_says_why(tiny: Tiny, tmp_path: Path) -> None:
     wrong = SMALL.model_copy(update={"start_servers": 1, "server_arguments": ("--no-such-word",)})
-    with pytest.raises(ValueError, match="ended while starting.*no-such-word"):
+    with pytest.raises(ValueError, match=r"ended while starting.*no-such-word"):
         backend_of(tiny, wrong, tmp_path, [])
 
 
