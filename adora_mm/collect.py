@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from adora_mm.config import RewardConfig
 from adora_mm.data import ImageError
+from adora_mm.early_checks import EarlyChecks
 from adora_mm.processor import Processor, Prompt
 from adora_mm.prompts import PromptError
 from adora_mm.rewards import score
@@ -27,6 +28,7 @@ class Collected:
     prompts: tuple[Prompt, ...]
     rollout_s: float
     reward_s: float
+    """Seconds from the last completion to the last verdict; most checks are made before."""
 
     def select(self, keep: Sequence[bool]) -> Collected:
         """The groups for which `keep` is true, with their prompts."""
@@ -67,9 +69,9 @@ def collect_groups(
     started = time.monotonic()
     keys = [problem.id for problem in problems] if keys is None else keys
     problems, prompts = _encode(processor, problems, keys, replace_bad=replace_bad)
-    completions = backend.generate(prompts, sampling)
-    generated = time.monotonic()
-    verdicts = check(pool, problems, completions)
+    with EarlyChecks(pool, problems) as checks:
+        completions = backend.generate(prompts, sampling, checks.add)
+        generated = time.monotonic()
     groups = tuple(
         RolloutGroup(
             problem=problem,
@@ -79,7 +81,7 @@ def collect_groups(
             ),
         )
         for problem, row_completions, row_verdicts in zip(
-            problems, completions, verdicts, strict=True
+            problems, completions, checks.verdicts(), strict=True
         )
     )
     return Collected(
@@ -114,23 +116,6 @@ def _encode(
             encoded[place] = (problem, replace(prompt, problem_id=key))
     pairs = [pair for pair in encoded if pair is not None]
     return [problem for problem, _ in pairs], [prompt for _, prompt in pairs]
-
-
-def check(
-    pool: CheckerPool,
-    problems: Sequence[Problem],
-    completions: Sequence[Sequence[Completion]],
-    *,
-    profile: str = "reward",
-) -> list[list[Verdict]]:
-    """Verdicts in the shape of the completions."""
-    jobs = [
-        (completion.text, problem.answer, problem.choices or None)
-        for problem, row in zip(problems, completions, strict=True)
-        for completion in row
-    ]
-    verdicts = iter(pool.check_many(jobs, profile=profile))
-    return [[next(verdicts) for _ in row] for row in completions]
 
 
 def _rollout(

@@ -199,7 +199,7 @@ def _backend(
 ) -> RolloutBackend:
     rollout, name = config.rollout, config.rollout.backend
     options: dict[str, Any] = {"dtype": DTYPES[config.policy.dtype], "device": device}
-    if name == "transformers":
+    if name.startswith("transformers"):
         options |= {"max_rows": rollout.max_rows, "attention": config.policy.attention}
     else:
         longest = max(rollout.max_new_tokens, config.evaluation.max_new_tokens or 0)

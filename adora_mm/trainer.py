@@ -29,6 +29,7 @@ from adora_mm.data import ProblemSampler
 from adora_mm.dynamic_sampling import BatchShape, StepBatch, collect_step
 from adora_mm.engine import Engine
 from adora_mm.faults import SkippedUpdates, batch_row
+from adora_mm.overlap import Generate, RolloutsAhead
 from adora_mm.plan import Plan
 from adora_mm.processor import Processor
 from adora_mm.recorder import Recorder
@@ -67,6 +68,9 @@ class Trainer:
         self.sampler = ProblemSampler(
             problems.train, config.rollout.prompts_per_step, seed=config.seed
         )
+        self.ahead = RolloutsAhead()
+        self.synced: dict[str, float] = {}
+        """Metrics of the last update of the rollout engine's weights."""
         self.last_seen: dict[str, bool] = {}
         self.first_step = 1
         self.shape = BatchShape(
@@ -89,20 +93,25 @@ class Trainer:
         self.sampler.load_state(state["sampler"])
         self.last_seen = dict(state["last_seen"])
         self.first_step = state["step"] + 1
-        self.backend.update_weights(self.engine.named_weights(), version=state["step"])
+        self.sync(state["step"])
 
     def run(self) -> None:
         config, total = self.config, self.plan.total_steps
         if self.first_step == 1:
-            self.backend.update_weights(self.engine.named_weights(), version=0)
+            self.sync(0)  # what samples is what will be trained, from the first answer on
             self.evaluate(0)
         for step in range(self.first_step, total + 1):
-            before = self.sampler.state()
+            before = self.ahead.position(self.sampler)
             clock = _Clock()
             distributed.seed_all(f"{config.seed}/{step}")
+            lag = int(bool(self.ahead))  # updates since the weights that made these rollouts
             batch = self.collect(step)
+            epoch = self.sampler.epoch  # before the next step's problems are drawn
             self.stop_if_asked(step - 1, before)  # this step has changed nothing yet
-            clock.add(rollout=batch.collected.rollout_s, reward=batch.collected.reward_s)
+            clock.rollouts(batch.collected.rollout_s, batch.collected.reward_s)
+            if self.overlaps(step):
+                with clock.phase("sync"):
+                    self.start_ahead(step + 1)
 
             result = advantages_of(batch.facts_PG, config.advantage, step=step, seed=config.seed)
             groups = train_groups(batch.collected, batch.share, result, config.loss)
@@ -121,23 +130,27 @@ class Trainer:
                 ]
             with clock.phase("update"):
                 updates = self.update(step, minibatches, groups)
-            with clock.phase("sync"):
-                synced = self.backend.update_weights(self.engine.named_weights(), version=step)
+            if not self.ahead:
+                with clock.phase("sync"):
+                    self.sync(step)
 
             self.last_seen, moves = record_moves(
                 self.last_seen, batch.problem_ids, result.tas_P.tolist()
             )
             metrics = rollout_metrics(batch.facts_PG) | batch.metrics | result.metrics | moves
-            metrics |= mean_metrics(updates) | synced | {"data/epoch": self.sampler.epoch}
+            metrics |= mean_metrics(updates) | self.synced
+            metrics |= {"data/epoch": epoch, "rollout/policy_lag": lag}
             if self.recorder is not None:
-                self.recorder.train_samples(step, batch.collected.groups, batch.share, result)
+                self.recorder.train_samples(
+                    step, batch.collected.groups, batch.share, result, policy_version=step - 1 - lag
+                )
                 self.recorder.step(step, metrics, clock.times())
             if step == total or _due(step, config.evaluation.every_steps):
                 self.evaluate(step)
             if step == total or _due(step, config.checkpoint.every_steps):
                 self.save(step, self.sampler.state())
             if step < total:
-                self.stop_if_asked(step, self.sampler.state())
+                self.stop_if_asked(step, self.ahead.position(self.sampler))
 
     def update(
         self, step: int, minibatches: Sequence[Minibatch], groups: Sequence[TrainGroup]
@@ -152,33 +165,62 @@ class Trainer:
             updates.append(metrics)
         return updates
 
+    def sync(self, step: int) -> None:
+        """Bring the rollout engine to the weights after `step`."""
+        self.synced = self.backend.update_weights(self.engine.named_weights(), version=step)
+
+    def overlaps(self, step: int) -> bool:
+        """Whether the next step's rollouts are made while this one trains."""
+        checkpoint = _due(step, self.config.checkpoint.every_steps)
+        return (
+            self.config.rollout.overlap == "one_step"
+            and step < self.plan.total_steps
+            and not checkpoint
+        )
+
+    def start_ahead(self, step: int) -> None:
+        """Begin the rollouts of `step` with the weights as they are now, two steps older."""
+        self.sync(step - 2)
+        self.backend.wake()
+        self.ahead.start(self.sampler, self.shape.share(), partial(self.generate, step))
+
     def collect(self, step: int) -> StepBatch:
-        """The step's rollouts; this rank makes its share of them."""
-        rollout, reward = self.config.rollout, self.config.reward
-
-        def generate(problems: Sequence[Problem], keys: Sequence[str], attempt: int) -> Collected:
-            sampling = Sampling(
-                num_completions=rollout.group_size,
-                max_new_tokens=rollout.max_new_tokens,
-                temperature=rollout.temperature,
-                top_p=rollout.top_p,
-                seed=f"{self.config.seed}/{step}/{attempt}",
-            )
-            return collect_groups(
-                self.backend, self.processor, self.pool, problems, sampling, reward, keys,
-                replace_bad=self.config.data.on_bad == "drop",
-            )  # fmt: skip
-
+        """The step's rollouts; this rank makes its share of them, or has made it ahead."""
+        next_batch = self.sampler.next_batch
+        generate: Generate = partial(self.generate, step)
+        if self.ahead:
+            problems, collected = self.ahead.take()
+            next_batch, generate = (lambda: problems), (lambda *_: collected)
         self.backend.wake()
         batch = collect_step(
-            self.sampler.next_batch, generate, self.shape, reward, self.config.dynamic_sampling
+            next_batch, generate, self.shape, self.config.reward, self.config.dynamic_sampling
         )
         self.backend.sleep(weights_follow=True)
         return batch
 
+    def generate(
+        self, step: int, problems: Sequence[Problem], keys: Sequence[str], attempt: int
+    ) -> Collected:
+        """Scored rollouts of these problems."""
+        rollout = self.config.rollout
+        sampling = Sampling(
+            num_completions=rollout.group_size,
+            max_new_tokens=rollout.max_new_tokens,
+            temperature=rollout.temperature,
+            top_p=rollout.top_p,
+            seed=f"{self.config.seed}/{step}/{attempt}",
+        )
+        return collect_groups(
+            self.backend, self.processor, self.pool, problems, sampling, self.config.reward, keys,
+            replace_bad=self.config.data.on_bad == "drop",
+        )  # fmt: skip
+
     def evaluate(self, step: int) -> None:
         if not self.problems.val:
             return
+        if self.ahead:
+            self.ahead.settle()
+            self.sync(step)
         self.backend.wake()
         outcomes = evaluate(
             self.backend,
@@ -253,14 +295,18 @@ class _Clock:
         self._started = time.monotonic()
         self._seconds: dict[str, float] = {}
 
-    def add(self, **seconds: float) -> None:
-        self._seconds |= seconds
+    def rollouts(self, rollout_s: float, reward_s: float) -> None:
+        """Seconds of making rollouts; those that the last step has hidden are told apart."""
+        hidden = max(0.0, rollout_s + reward_s - (time.monotonic() - self._started))
+        self._seconds |= {"rollout": max(0.0, rollout_s - hidden), "reward": reward_s}
+        if hidden:
+            self._seconds["rollout_hidden"] = hidden
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
         started = time.monotonic()
         yield
-        self.add(**{name: time.monotonic() - started})
+        self._seconds[name] = self._seconds.get(name, 0.0) + time.monotonic() - started
 
     def times(self) -> dict[str, float]:
         times = {f"time/{name}_s": round(value, 4) for name, value in self._seconds.items()}

@@ -5,13 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from adora_mm.rollout.sampling import RolloutBackend, Sampling
+from adora_mm.rollout.sampling import Finished, RolloutBackend, Sampling
 
 
 def _transformers(model_path: str, processor: Any, **options: Any) -> RolloutBackend:
     from adora_mm.rollout.transformers import TransformersBackend
 
     return TransformersBackend(model_path, processor, **options)
+
+
+def _transformers_process(model_path: str, processor: Any, **options: Any) -> RolloutBackend:
+    from adora_mm.rollout.process import ProcessBackend
+    from adora_mm.rollout.transformers import TransformersBackend
+
+    return ProcessBackend(
+        TransformersBackend, model_path=model_path, processor=processor, **options
+    )
 
 
 def _vllm(model_path: str, processor: Any, **options: Any) -> RolloutBackend:
@@ -28,6 +37,7 @@ def _vllm_server(model_path: str, processor: Any, **options: Any) -> RolloutBack
 
 BACKENDS: dict[str, Callable[..., RolloutBackend]] = {
     "transformers": _transformers,
+    "transformers_process": _transformers_process,
     "vllm": _vllm,
     "vllm_server": _vllm_server,
 }
@@ -45,4 +55,4 @@ def build_backend(name: str, model_path: str, processor: Any, **options: Any) ->
     return BACKENDS[name](model_path, processor, **options)
 
 
-__all__ = ["BACKENDS", "RolloutBackend", "Sampling", "build_backend"]
+__all__ = ["BACKENDS", "Finished", "RolloutBackend", "Sampling", "build_backend"]

@@ -18,7 +18,7 @@ import torch.distributed as dist
 
 from adora_mm.config import VllmConfig
 from adora_mm.processor import Processor, Prompt
-from adora_mm.rollout.sampling import Sampling
+from adora_mm.rollout.sampling import Finished, Sampling
 from adora_mm.rollout.vllm_requests import (
     WORKER_EXTENSION,
     check_prompt,
@@ -69,8 +69,12 @@ class VllmBackend:
         self._set_version(0)
         self.sleep()
 
-    def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[list[Completion]]:
+    def generate(
+        self, prompts: Sequence[Prompt], sampling: Sampling, finished: Finished | None = None
+    ) -> list[list[Completion]]:
         """Completions in the order of the prompts, each prompt and its pictures passed once.
+
+        `finished` hears of all of them at the end.
 
         Raises ValueError when vLLM expands a prompt otherwise than the trainer, and StaleAnswer
         for a completion of other weights than the last update's.
@@ -90,10 +94,14 @@ class VllmBackend:
         if not inputs:
             return []
         outputs = self._llm.generate(inputs, params, use_tqdm=False)
-        return [
+        groups = [
             self._group(prompt, output, sampling)
             for prompt, output in zip(prompts, outputs, strict=True)
         ]
+        for place, group in enumerate(groups):
+            if finished is not None:
+                finished(place, group)
+        return groups
 
     def update_weights(self, named_weights: Any, *, version: int) -> dict[str, float]:
         """Take the trainer's weights as they are gathered, then forget what the old ones computed.

@@ -7,8 +7,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
 
 from adora_mm.faults import RunFault
+from adora_mm.rollout.sampling import Finished
 from adora_mm.rollout.vllm_client import Server, ServerGone
 from adora_mm.rollout.vllm_requests import StaleAnswer
 from adora_mm.types import Completion
@@ -42,15 +44,31 @@ class WorkQueue:
         self._running = 0
         self._error: BaseException | None = None
         self._changed = threading.Condition()
+        self._news: SimpleQueue[int | None] = SimpleQueue()
+        """Places of prompts that are done; None for every slot of a server that has ended."""
         self.lost: dict[Server, str] = {}
         """Servers that were given up, and why."""
 
-    def run(self, servers: Sequence[Server], *, per_server: int) -> list[list[Completion]]:
-        """All answers in order. Raises NoServerLeft, or the error that ended the round."""
+    def run(
+        self, servers: Sequence[Server], *, per_server: int, finished: Finished | None = None
+    ) -> list[list[Completion]]:
+        """All answers in order; `finished` hears of each when it is there, in this thread.
+
+        Raises NoServerLeft, or the error that ended the round.
+        """
         count = len(self._pending)
         slots = [server for server in servers for _ in range(min(per_server, count))]
         with ThreadPoolExecutor(max(1, len(slots))) as pool:
-            list(pool.map(self._serve, slots))
+            jobs = [pool.submit(self._serve, server) for server in slots]
+            for job in jobs:
+                job.add_done_callback(lambda _: self._news.put(None))
+            working = len(jobs)
+            while working:
+                index = self._news.get()
+                if index is None:
+                    working -= 1
+                elif finished is not None:
+                    finished(index, self._done[index])
         if self._error is not None:
             raise self._error
         if len(self._done) < count:
@@ -97,4 +115,5 @@ class WorkQueue:
                 self._pending.append(index)
             else:
                 self._done[index] = answer
+                self._news.put(index)
             self._changed.notify_all()

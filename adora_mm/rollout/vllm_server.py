@@ -29,7 +29,7 @@ from torch import Tensor
 from adora_mm import distributed
 from adora_mm.config import VllmConfig
 from adora_mm.processor import Processor, Prompt
-from adora_mm.rollout.sampling import Sampling
+from adora_mm.rollout.sampling import Finished, Sampling
 from adora_mm.rollout.vllm_client import Server, ServerGone
 from adora_mm.rollout.vllm_process import ServerProcess, start_server
 from adora_mm.rollout.vllm_queue import NoServerLeft, WorkQueue
@@ -97,7 +97,9 @@ class VllmServerBackend:
         if self._processes:  # they hold the policy's folder; others, what nobody knows
             self._on_each(self._usable, self._name_weights)
 
-    def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[list[Completion]]:
+    def generate(
+        self, prompts: Sequence[Prompt], sampling: Sampling, finished: Finished | None = None
+    ) -> list[list[Completion]]:
         """Completions in the order of the prompts.
 
         Raises NoServerLeft when all servers are given up, and ValueError when one refuses a prompt
@@ -113,7 +115,8 @@ class VllmServerBackend:
 
         work = WorkQueue(len(prompts), answer, retries=self.config.request_retries)
         try:
-            return work.run(self._usable, per_server=self.config.requests_per_server)
+            per_server = self.config.requests_per_server
+            return work.run(self._usable, per_server=per_server, finished=finished)
         finally:
             for server, reason in work.lost.items():
                 self.say(f"vLLM server given up until the next update: {reason}")

@@ -34,7 +34,17 @@ def run(
     answer: Answer, count: int, used: list[Server], retries: int = 1, per_server: int = 3
 ) -> tuple[list[list[Completion]], WorkQueue]:
     work = WorkQueue(count, answer, retries=retries)
-    return work.run(used, per_server=per_server), work
+    told: dict[int, list[Completion]] = {}
+    caller = threading.get_ident()
+
+    def finished(place: int, group: list[Completion]) -> None:
+        assert threading.get_ident() == caller
+        assert place not in told
+        told[place] = group
+
+    answers = work.run(used, per_server=per_server, finished=finished)
+    assert [told[place] for place in range(count)] == answers
+    return answers, work
 
 
 def test_answers_come_in_order_and_from_all_servers() -> None:
