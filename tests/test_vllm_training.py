@@ -107,6 +107,17 @@ def test_two_ranks_train_with_an_engine_each(root: Path, repo_root: Path, stage:
     assert info["world_size"] == 2
 
 
+def test_two_ranks_share_a_server_and_gather_weights_for_it(root: Path, repo_root: Path) -> None:
+    """With pictures as files, and a bucket that holds a part of the policy only."""
+    words = ["rollout.backend=vllm_server", "engine.zero_stage=3", "rollout.vllm.images=path"]
+    more = ["rollout.vllm.sync_bucket_mb=1", "train.total_steps=2"]
+    code, output = finish(start(root, repo_root, "name=shared", *words, *more, ranks=2))
+    assert code == 0, output
+    rows = metrics(root, "shared")
+    check_steps(rows, 2)
+    assert all(row["sync/servers"] == 1 for row in rows)
+
+
 def server_of(root: Path, run: subprocess.Popen[str]) -> int:
     """Process id of the vLLM server that a run has started."""
     for folder in Path("/proc").glob("[0-9]*"):
