@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from adora_mm.config import RewardConfig
 from adora_mm.data import ImageError
+from adora_mm.phases import Phase, unmeasured
 from adora_mm.processor import Processor, Prompt
 from adora_mm.prompts import PromptError
 from adora_mm.rewards import score
@@ -25,8 +25,6 @@ class Collected:
 
     groups: tuple[RolloutGroup, ...]
     prompts: tuple[Prompt, ...]
-    rollout_s: float
-    reward_s: float
 
     def select(self, keep: Sequence[bool]) -> Collected:
         """The groups for which `keep` is true, with their prompts."""
@@ -38,12 +36,10 @@ class Collected:
 
 
 def merge(parts: Sequence[Collected]) -> Collected:
-    """All groups of several collections, and the time of all of them."""
+    """All groups of several collections."""
     return Collected(
         groups=tuple(group for part in parts for group in part.groups),
         prompts=tuple(prompt for part in parts for prompt in part.prompts),
-        rollout_s=sum(part.rollout_s for part in parts),
-        reward_s=sum(part.reward_s for part in parts),
     )
 
 
@@ -57,6 +53,7 @@ def collect_groups(
     keys: Sequence[str] | None = None,
     *,
     replace_bad: bool = False,
+    phase: Phase = unmeasured,
 ) -> Collected:
     """`sampling.num_completions` scored rollouts for each problem, in order.
 
@@ -64,12 +61,12 @@ def collect_groups(
     Raises ImageError or PromptError, naming the problem, when one cannot be encoded any more; with
     `replace_bad` another problem of the list takes its place while one is left.
     """
-    started = time.monotonic()
     keys = [problem.id for problem in problems] if keys is None else keys
-    problems, prompts = _encode(processor, problems, keys, replace_bad=replace_bad)
-    completions = backend.generate(prompts, sampling)
-    generated = time.monotonic()
-    verdicts = check(pool, problems, completions)
+    with phase("rollout"):
+        problems, prompts = _encode(processor, problems, keys, replace_bad=replace_bad)
+        completions = backend.generate(prompts, sampling)
+    with phase("reward"):
+        verdicts = check(pool, problems, completions)
     groups = tuple(
         RolloutGroup(
             problem=problem,
@@ -82,12 +79,7 @@ def collect_groups(
             problems, completions, verdicts, strict=True
         )
     )
-    return Collected(
-        groups=groups,
-        prompts=tuple(prompts),
-        rollout_s=generated - started,
-        reward_s=time.monotonic() - generated,
-    )
+    return Collected(groups=groups, prompts=tuple(prompts))
 
 
 def _encode(

@@ -7,8 +7,7 @@ agree over ranks (advantages, token counts, metrics) is gathered where it is nee
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -29,6 +28,7 @@ from adora_mm.data import ProblemSampler
 from adora_mm.dynamic_sampling import BatchShape, StepBatch, collect_step
 from adora_mm.engine import Engine
 from adora_mm.faults import SkippedUpdates, batch_row
+from adora_mm.phases import Phases
 from adora_mm.plan import Plan
 from adora_mm.processor import Processor
 from adora_mm.recorder import Recorder
@@ -59,6 +59,7 @@ class Trainer:
         engine: Engine,
         pool: CheckerPool,
         wish: StopWish,
+        phases: Phases,
         say: Callable[[str], None],
     ) -> None:
         self.config, self.plan, self.folder, self.recorder = config, plan, folder, recorder
@@ -73,7 +74,7 @@ class Trainer:
             prompts=config.rollout.prompts_per_step, minibatch=config.train.prompts_per_minibatch
         )
         self.shape.share()  # refuses a minibatch that does not divide over the ranks
-        self.wish, self.say = wish, say
+        self.wish, self.phases, self.say = wish, phases, say
         self.accuracy: dict[int, float] = {}
         """Held-out accuracy of the evaluated steps, in the first mode."""
         self.skipped = SkippedUpdates(
@@ -97,11 +98,10 @@ class Trainer:
             self.evaluate(0)
         for step in range(self.first_step, total + 1):
             before = self.sampler.state()
-            clock = _Clock()
+            began = time.monotonic()
             distributed.seed_all(f"{config.seed}/{step}")
             batch = self.collect(step)
             self.stop_if_asked(step - 1, before)  # this step has changed nothing yet
-            clock.add(rollout=batch.collected.rollout_s, reward=batch.collected.reward_s)
 
             result = advantages_of(batch.facts_PG, config.advantage, step=step, seed=config.seed)
             groups = train_groups(batch.collected, batch.share, result, config.loss)
@@ -113,14 +113,14 @@ class Trainer:
                 batching=self.engine.batching,
                 pad=self.processor.pad_token_id,
             )
-            with clock.phase("logprobs"):
+            with self.phases("logprobs"):
                 minibatches = [
                     self.engine.add_logprobs(minibatch, on_policy=index == 0)
                     for index, minibatch in enumerate(minibatches)
                 ]
-            with clock.phase("update"):
+            with self.phases("update"):
                 updates = self.update(step, minibatches, groups)
-            with clock.phase("sync"):
+            with self.phases("sync"):
                 self.backend.update_weights(self.engine.named_weights(), version=step)
 
             self.last_seen, moves = record_moves(
@@ -130,7 +130,9 @@ class Trainer:
             metrics |= mean_metrics(updates) | {"data/epoch": self.sampler.epoch}
             if self.recorder is not None:
                 self.recorder.train_samples(step, batch.collected.groups, batch.share, result)
-                self.recorder.step(step, metrics, clock.times())
+                self.recorder.groups(step, batch.problem_ids, batch.facts_PG, result)
+                times = {"time/step_s": round(time.monotonic() - began, 4)}
+                self.recorder.step(step, metrics, times | self.phases.take())
             if step == total or _due(step, config.evaluation.every_steps):
                 self.evaluate(step)
             if step == total or _due(step, config.checkpoint.every_steps):
@@ -165,7 +167,7 @@ class Trainer:
             )
             return collect_groups(
                 self.backend, self.processor, self.pool, problems, sampling, reward, keys,
-                replace_bad=self.config.data.on_bad == "drop",
+                replace_bad=self.config.data.on_bad == "drop", phase=self.phases,
             )  # fmt: skip
 
         self.backend.wake()
@@ -179,23 +181,25 @@ class Trainer:
         if not self.problems.val:
             return
         self.backend.wake()
-        outcomes = evaluate(
-            self.backend,
-            self.processor,
-            self.pool,
-            self.problems.val,
-            self.config.evaluation,
-            name="val",
-            step=step,
-            max_new_tokens=self.config.rollout.max_new_tokens,
-            seed=EVALUATION_SEED,
-            reward=self.config.reward,
-        )
+        with self.phases("evaluate"):
+            outcomes = evaluate(
+                self.backend,
+                self.processor,
+                self.pool,
+                self.problems.val,
+                self.config.evaluation,
+                name="val",
+                step=step,
+                max_new_tokens=self.config.rollout.max_new_tokens,
+                seed=EVALUATION_SEED,
+                reward=self.config.reward,
+            )
         self.backend.sleep()
         if outcomes:
             self.accuracy[step] = outcomes[0][0].accuracy
         if self.recorder is not None:
             self.recorder.evaluation(outcomes)
+            self.recorder.times(step, self.phases.take())
 
     def save(self, step: int, sampler: Mapping[str, Any]) -> None:
         """Write the checkpoint after `step`, unless it is there or the policy may be broken."""
@@ -212,7 +216,10 @@ class Trainer:
             "last_seen": self.last_seen,
             "accuracy": self.accuracy.get(step),
         }
-        save_checkpoint(path, self.engine, self.processor, state)
+        with self.phases("checkpoint"):
+            save_checkpoint(path, self.engine, self.processor, state)
+        if self.recorder is not None:
+            self.recorder.times(step, self.phases.take())
         if distributed.is_first():
             prune_checkpoints(folder, keep_last=keep.keep_last, keep_best=keep.keep_best)
             best = best_checkpoint(folder)
@@ -224,6 +231,7 @@ class Trainer:
         signum = max(distributed.gather(self.wish.signum))
         if not signum:
             return
+        self.phases.take()  # of a step that will be done again
         if step > 0:
             self.save(step, sampler)
         raise Stopped(signum, f"stopped after step {step}; go on with --resume")
@@ -243,24 +251,3 @@ def mean_metrics(updates: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 def _due(step: int, every: int) -> bool:
     return every > 0 and step % every == 0
-
-
-class _Clock:
-    """Seconds of each phase of a step."""
-
-    def __init__(self) -> None:
-        self._started = time.monotonic()
-        self._seconds: dict[str, float] = {}
-
-    def add(self, **seconds: float) -> None:
-        self._seconds |= seconds
-
-    @contextmanager
-    def phase(self, name: str) -> Iterator[None]:
-        started = time.monotonic()
-        yield
-        self.add(**{name: time.monotonic() - started})
-
-    def times(self) -> dict[str, float]:
-        times = {f"time/{name}_s": round(value, 4) for name, value in self._seconds.items()}
-        return times | {"time/step_s": round(time.monotonic() - self._started, 4)}

@@ -80,7 +80,7 @@ def test_truncated_rollouts_leave_the_loss_when_the_recipe_says_so(masked: bool)
     prompt = Prompt(
         problem_id="p", token_ids=(1,), unexpanded_ids=(1,), pixel_values=None, image_grid_thw=None
     )
-    collected = Collected(groups=(cut,), prompts=(prompt,), rollout_s=0, reward_s=0)
+    collected = Collected(groups=(cut,), prompts=(prompt,))
     (ready,) = train_groups(collected, [0], result, LossConfig(mask_truncated=masked))
     assert ready.counted == (not masked, True)
     assert ready.advantages == pytest.approx(result.advantages_PG[0].tolist())
