@@ -1,7 +1,7 @@
 """What strangers may send: model folders with code, hub names, texts. And what must stay here.
 
-Beside these: nothing is evaluated and nothing unpickled (tests/test_architecture.py), hostile answers
-and texts (tests/verify/test_checker_safety.py, tests/report), the served report on loopback
+Beside these: nothing is evaluated and nothing unpickled (tests/test_architecture.py), hostile
+answers and texts (tests/verify/test_checker_safety.py, tests/report), the served report on loopback
 (tests/report/test_report_live.py), the trackers (tests/metrics/test_trackers.py).
 """
 
@@ -56,7 +56,7 @@ def test_code_in_a_model_folder_is_not_run(
     config |= {"model_type": "evil", "auto_map": dict.fromkeys(names, "evil.Evil")}
     (model / "config.json").write_text(json.dumps(config))
     assert main(["train", *words, f"policy.path={model}"]) == 2
-    assert "evil" in capsys.readouterr().err
+    assert "contains custom code" in capsys.readouterr().err
     assert not marker.exists()
 
 
