@@ -6,6 +6,7 @@ resident set, which Linux lets a process reset. The first rank's numbers go to t
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -56,8 +57,9 @@ def reset_peak_memory(device: torch.device) -> None:
     """Let the peak start again at what is in use now."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-    elif CLEAR_REFS.exists():
-        CLEAR_REFS.write_text("5")  # proc(5): resets the high water mark
+    else:
+        with contextlib.suppress(OSError):  # not Linux, or forbidden: then it is the run's peak
+            CLEAR_REFS.write_text("5")  # proc(5): resets the high water mark
 
 
 def peak_memory_bytes(device: torch.device) -> int:

@@ -43,6 +43,6 @@ def test_the_peak_is_that_of_the_phase_alone() -> None:
 
 def test_a_system_that_does_not_tell_gives_zero(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(phases_module, "STATUS", phases_module.STATUS / "none")
-    monkeypatch.setattr(phases_module, "CLEAR_REFS", phases_module.STATUS / "none")
+    monkeypatch.setattr(phases_module, "CLEAR_REFS", phases_module.CLEAR_REFS / "none")
     reset_peak_memory(CPU)
     assert peak_memory_bytes(CPU) == 0
