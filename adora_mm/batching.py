@@ -120,14 +120,6 @@ def split_groups(groups: Sequence[TrainGroup], num_minibatches: int) -> list[lis
     return [list(groups[start : start + share]) for start in range(0, len(groups), share)]
 
 
-def groups_to_score(groups: Sequence[TrainGroup]) -> list[TrainGroup]:
-    """Those groups of a rank's minibatch that have a gradient, in their order; at least one.
-
-    An optimizer step is taken even when it moves by momentum alone.
-    """
-    return [group for group in groups if group.has_signal] or list(groups[:1])
-
-
 def prefix_tokens(groups: Sequence[TrainGroup]) -> int:
     """Every prompt once, every response as long as it is."""
     return sum(len(group.prompt.token_ids) + _response_tokens(group) for group in groups)
@@ -211,14 +203,13 @@ def even_out(
 
 
 def make_minibatch(
-    groups: Sequence[TrainGroup], parts: Sequence[Sequence[TrainGroup]], pad: int
+    parts: Sequence[Sequence[TrainGroup]], skipped: Sequence[TrainGroup], pad: int
 ) -> Minibatch:
-    """A rank's part of an optimizer step: of its `groups`, those in `parts` as micro-batches."""
-    minibatch = Minibatch(micro_batches=tuple(collate_groups(part, pad) for part in parts))
-    return replace(
-        minibatch,
-        skipped_tokens=sum(group.num_tokens for group in groups) - minibatch.scored_tokens,
-        skipped_sequences=sum(group.num_sequences for group in groups) - minibatch.scored_sequences,
+    """A rank's part of an optimizer step: micro-batches, and what was left out of them."""
+    return Minibatch(
+        micro_batches=tuple(collate_groups(part, pad) for part in parts),
+        skipped_tokens=sum(group.num_tokens for group in skipped),
+        skipped_sequences=sum(group.num_sequences for group in skipped),
     )
 
 

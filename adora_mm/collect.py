@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from adora_mm.config import RewardConfig
 from adora_mm.data import ImageError
-from adora_mm.phases import Phase, unmeasured
+from adora_mm.early_checks import EarlyChecks
 from adora_mm.processor import Processor, Prompt
 from adora_mm.prompts import PromptError
 from adora_mm.rewards import score
@@ -25,6 +26,9 @@ class Collected:
 
     groups: tuple[RolloutGroup, ...]
     prompts: tuple[Prompt, ...]
+    rollout_s: float
+    reward_s: float
+    """Seconds from the last completion to the last verdict; most checks are made before."""
 
     def select(self, keep: Sequence[bool]) -> Collected:
         """The groups for which `keep` is true, with their prompts."""
@@ -36,10 +40,12 @@ class Collected:
 
 
 def merge(parts: Sequence[Collected]) -> Collected:
-    """All groups of several collections."""
+    """All groups of several collections, and the time of all of them."""
     return Collected(
         groups=tuple(group for part in parts for group in part.groups),
         prompts=tuple(prompt for part in parts for prompt in part.prompts),
+        rollout_s=sum(part.rollout_s for part in parts),
+        reward_s=sum(part.reward_s for part in parts),
     )
 
 
@@ -53,7 +59,6 @@ def collect_groups(
     keys: Sequence[str] | None = None,
     *,
     replace_bad: bool = False,
-    phase: Phase = unmeasured,
 ) -> Collected:
     """`sampling.num_completions` scored rollouts for each problem, in order.
 
@@ -61,12 +66,12 @@ def collect_groups(
     Raises ImageError or PromptError, naming the problem, when one cannot be encoded any more; with
     `replace_bad` another problem of the list takes its place while one is left.
     """
+    started = time.monotonic()
     keys = [problem.id for problem in problems] if keys is None else keys
-    with phase("rollout"):
-        problems, prompts = _encode(processor, problems, keys, replace_bad=replace_bad)
-        completions = backend.generate(prompts, sampling)
-    with phase("reward"):
-        verdicts = check(pool, problems, completions)
+    problems, prompts = _encode(processor, problems, keys, replace_bad=replace_bad)
+    with EarlyChecks(pool, problems) as checks:
+        completions = backend.generate(prompts, sampling, checks.add)
+        generated = time.monotonic()
     groups = tuple(
         RolloutGroup(
             problem=problem,
@@ -76,10 +81,15 @@ def collect_groups(
             ),
         )
         for problem, row_completions, row_verdicts in zip(
-            problems, completions, verdicts, strict=True
+            problems, completions, checks.verdicts(), strict=True
         )
     )
-    return Collected(groups=groups, prompts=tuple(prompts))
+    return Collected(
+        groups=groups,
+        prompts=tuple(prompts),
+        rollout_s=generated - started,
+        reward_s=time.monotonic() - generated,
+    )
 
 
 def _encode(
@@ -106,23 +116,6 @@ def _encode(
             encoded[place] = (problem, replace(prompt, problem_id=key))
     pairs = [pair for pair in encoded if pair is not None]
     return [problem for problem, _ in pairs], [prompt for _, prompt in pairs]
-
-
-def check(
-    pool: CheckerPool,
-    problems: Sequence[Problem],
-    completions: Sequence[Sequence[Completion]],
-    *,
-    profile: str = "reward",
-) -> list[list[Verdict]]:
-    """Verdicts in the shape of the completions."""
-    jobs = [
-        (completion.text, problem.answer, problem.choices or None)
-        for problem, row in zip(problems, completions, strict=True)
-        for completion in row
-    ]
-    verdicts = iter(pool.check_many(jobs, profile=profile))
-    return [[next(verdicts) for _ in row] for row in completions]
 
 
 def _rollout(

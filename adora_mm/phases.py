@@ -9,20 +9,12 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 
-Phase = Callable[[str], AbstractContextManager[None]]
-"""What a part of the loop is given to say which phase it is in: `with phase("rollout"): ...`."""
-
 STATUS, CLEAR_REFS = Path("/proc/self/status"), Path("/proc/self/clear_refs")
-
-
-def unmeasured(name: str) -> AbstractContextManager[None]:
-    """A `Phase` that measures nothing."""
-    return nullcontext()
 
 
 class Phases:
@@ -44,6 +36,16 @@ class Phases:
         self._seconds[name] = self._seconds.get(name, 0.0) + time.monotonic() - began
         peak = peak_memory_bytes(self._device) / 1e9
         self._peak_gb[name] = max(self._peak_gb.get(name, 0.0), peak)
+
+    def rollouts(self, rollout_s: float, reward_s: float) -> None:
+        """Tell what the phase `rollout` has measured apart: making, checking, and what was hidden.
+
+        Rollouts that were made during the step before took longer than this step waited for them.
+        """
+        hidden = max(0.0, rollout_s + reward_s - self._seconds["rollout"])
+        self._seconds |= {"rollout": max(0.0, rollout_s - hidden), "reward": reward_s}
+        if hidden:
+            self._seconds["rollout_hidden"] = hidden
 
     def take(self) -> dict[str, float]:
         """`time/NAME_s` and `memory/NAME_gb` of the phases since the last call."""

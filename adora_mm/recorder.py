@@ -75,6 +75,8 @@ class Recorder:
         groups: Sequence[RolloutGroup],
         share: Sequence[int],
         result: AdvantageResult,
+        *,
+        policy_version: int,
     ) -> None:
         """Write the first groups of this rank's share, every `sample_every_steps` steps."""
         if step % self.config.sample_every_steps and step != 1:
@@ -83,6 +85,7 @@ class Recorder:
             row = sample_row(
                 group,
                 step=step,
+                policy_version=policy_version,
                 advantages=result.advantages_PG[index].tolist(),
                 weight=float(result.weights_P[index]),
             )

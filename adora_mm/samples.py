@@ -18,10 +18,14 @@ def sample_row(
     step: int,
     advantages: Sequence[float] | None = None,
     weight: float | None = None,
+    policy_version: int | None = None,
     name: str | None = None,
     mode: str | None = None,
 ) -> dict[str, Any]:
-    """One group: problem, completions, verdicts, reward parts, advantages and ADORA weight."""
+    """One group: problem, completions, verdicts, reward parts, advantages and ADORA weight.
+
+    `policy_version` is the step after which the weights that sampled it stood.
+    """
     shown = advantages if advantages is not None else [None] * len(group.rollouts)
     row: dict[str, Any] = {
         "step": step,
@@ -31,7 +35,7 @@ def sample_row(
             for rollout, advantage in zip(group.rollouts, shown, strict=True)
         ],
     }
-    extra = {"weight": weight, "name": name, "mode": mode}
+    extra = {"weight": weight, "policy_version": policy_version, "name": name, "mode": mode}
     return row | {key: value for key, value in extra.items() if value is not None}
 
 

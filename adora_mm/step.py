@@ -13,12 +13,12 @@ import torch
 
 from adora_mm import distributed
 from adora_mm.advantages import AdvantageResult, compute_advantages
+from adora_mm.balance import balance
 from adora_mm.batching import (
     TOKEN_COSTS,
     Minibatch,
     TrainGroup,
     even_out,
-    groups_to_score,
     make_minibatch,
     plan_microbatches,
     split_groups,
@@ -120,28 +120,32 @@ def minibatches_of(
     """This rank's part of every optimizer step, without the groups that have no gradient.
 
     A group whose advantages are all zero moves nothing unless a term of the loss acts on every
-    token (KL or entropy); then all groups are kept. `batching` is the one in force, which says what
-    a micro-batch costs. Collective: all ranks get the same number of micro-batches.
+    token (KL or entropy); then all groups are kept. The others are evened out over the ranks.
+    `batching` is the one in force, which says what a micro-batch costs. Collective: all ranks get
+    the same number of micro-batches.
     """
-    parts = split_groups(groups, num_minibatches)
-    scored = parts
-    if loss.kl_coef == 0 and loss.entropy_coef == 0:
-        scored = [groups_to_score(part) for part in parts]
-    cost = TOKEN_COSTS[batching]
-    plans = [
-        plan_microbatches(
-            part,
-            groups_per_microbatch=train.groups_per_microbatch,
-            max_tokens=train.max_tokens_per_microbatch,
-            cost=cost,
+    cost, keep_all = TOKEN_COSTS[batching], bool(loss.kl_coef or loss.entropy_coef)
+    plans: list[list[list[TrainGroup]]] = []
+    left_out: list[list[TrainGroup]] = []
+    for part in split_groups(groups, num_minibatches):
+        skipped = [] if keep_all else [group for group in part if not group.has_signal]
+        scored = balance([group for group in part if keep_all or group.has_signal], cost)
+        if not scored:  # an optimizer step is taken even when it moves by momentum alone
+            scored, skipped = skipped[:1], skipped[1:]
+        left_out.append(skipped)
+        plans.append(
+            plan_microbatches(
+                scored,
+                groups_per_microbatch=train.groups_per_microbatch,
+                max_tokens=train.max_tokens_per_microbatch,
+                cost=cost,
+            )
         )
-        for part in scored
-    ]
     own = [len(plan) for plan in plans]
     counts = [max(lengths) for lengths in zip(*distributed.gather(own), strict=True)]
     return [
-        make_minibatch(part, even_out(plan, count, cost), pad)
-        for part, plan, count in zip(parts, plans, counts, strict=True)
+        make_minibatch(even_out(plan, count, cost), skipped, pad)
+        for plan, skipped, count in zip(plans, left_out, counts, strict=True)
     ]
 
 

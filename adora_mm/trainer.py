@@ -28,6 +28,7 @@ from adora_mm.data import ProblemSampler
 from adora_mm.dynamic_sampling import BatchShape, StepBatch, collect_step
 from adora_mm.engine import Engine
 from adora_mm.faults import SkippedUpdates, batch_row
+from adora_mm.overlap import Generate, RolloutsAhead
 from adora_mm.phases import Phases
 from adora_mm.plan import Plan
 from adora_mm.processor import Processor
@@ -68,6 +69,7 @@ class Trainer:
         self.sampler = ProblemSampler(
             problems.train, config.rollout.prompts_per_step, seed=config.seed
         )
+        self.ahead = RolloutsAhead()
         self.last_seen: dict[str, bool] = {}
         self.first_step = 1
         self.shape = BatchShape(
@@ -90,18 +92,25 @@ class Trainer:
         self.sampler.load_state(state["sampler"])
         self.last_seen = dict(state["last_seen"])
         self.first_step = state["step"] + 1
-        self.backend.update_weights(self.engine.named_weights(), version=state["step"])
+        self.sync(state["step"])
 
     def run(self) -> None:
         config, total = self.config, self.plan.total_steps
         if self.first_step == 1:
             self.evaluate(0)
         for step in range(self.first_step, total + 1):
-            before = self.sampler.state()
+            before = self.ahead.position(self.sampler)
             began = time.monotonic()
             distributed.seed_all(f"{config.seed}/{step}")
-            batch = self.collect(step)
+            lag = int(bool(self.ahead))  # updates since the weights that made these rollouts
+            with self.phases("rollout"):
+                batch = self.collect(step)
+            self.phases.rollouts(batch.collected.rollout_s, batch.collected.reward_s)
+            epoch = self.sampler.epoch  # before the next step's problems are drawn
             self.stop_if_asked(step - 1, before)  # this step has changed nothing yet
+            if self.overlaps(step):
+                with self.phases("sync"):
+                    self.start_ahead(step + 1)
 
             result = advantages_of(batch.facts_PG, config.advantage, step=step, seed=config.seed)
             groups = train_groups(batch.collected, batch.share, result, config.loss)
@@ -120,16 +129,20 @@ class Trainer:
                 ]
             with self.phases("update"):
                 updates = self.update(step, minibatches, groups)
-            with self.phases("sync"):
-                self.backend.update_weights(self.engine.named_weights(), version=step)
+            if not self.ahead:
+                with self.phases("sync"):
+                    self.sync(step)
 
             self.last_seen, moves = record_moves(
                 self.last_seen, batch.problem_ids, result.tas_P.tolist()
             )
             metrics = rollout_metrics(batch.facts_PG) | batch.metrics | result.metrics | moves
-            metrics |= mean_metrics(updates) | {"data/epoch": self.sampler.epoch}
+            metrics |= mean_metrics(updates)
+            metrics |= {"data/epoch": epoch, "rollout/policy_lag": lag}
             if self.recorder is not None:
-                self.recorder.train_samples(step, batch.collected.groups, batch.share, result)
+                self.recorder.train_samples(
+                    step, batch.collected.groups, batch.share, result, policy_version=step - 1 - lag
+                )
                 self.recorder.groups(step, batch.problem_ids, batch.facts_PG, result)
                 times = {"time/step_s": round(time.monotonic() - began, 4)}
                 self.recorder.step(step, metrics, times | self.phases.take())
@@ -138,7 +151,7 @@ class Trainer:
             if step == total or _due(step, config.checkpoint.every_steps):
                 self.save(step, self.sampler.state())
             if step < total:
-                self.stop_if_asked(step, self.sampler.state())
+                self.stop_if_asked(step, self.ahead.position(self.sampler))
 
     def update(
         self, step: int, minibatches: Sequence[Minibatch], groups: Sequence[TrainGroup]
@@ -153,33 +166,62 @@ class Trainer:
             updates.append(metrics)
         return updates
 
+    def sync(self, step: int) -> None:
+        """Bring the rollout engine to the weights after `step`."""
+        self.backend.update_weights(self.engine.named_weights(), version=step)
+
+    def overlaps(self, step: int) -> bool:
+        """Whether the next step's rollouts are made while this one trains."""
+        checkpoint = _due(step, self.config.checkpoint.every_steps)
+        return (
+            self.config.rollout.overlap == "one_step"
+            and step < self.plan.total_steps
+            and not checkpoint
+        )
+
+    def start_ahead(self, step: int) -> None:
+        """Begin the rollouts of `step` with the weights as they are now, two steps older."""
+        self.backend.wake()
+        self.sync(step - 2)
+        self.ahead.start(self.sampler, self.shape.share(), partial(self.generate, step))
+
     def collect(self, step: int) -> StepBatch:
-        """The step's rollouts; this rank makes its share of them."""
-        rollout, reward = self.config.rollout, self.config.reward
-
-        def generate(problems: Sequence[Problem], keys: Sequence[str], attempt: int) -> Collected:
-            sampling = Sampling(
-                num_completions=rollout.group_size,
-                max_new_tokens=rollout.max_new_tokens,
-                temperature=rollout.temperature,
-                top_p=rollout.top_p,
-                seed=f"{self.config.seed}/{step}/{attempt}",
-            )
-            return collect_groups(
-                self.backend, self.processor, self.pool, problems, sampling, reward, keys,
-                replace_bad=self.config.data.on_bad == "drop", phase=self.phases,
-            )  # fmt: skip
-
+        """The step's rollouts; this rank makes its share of them, or has made it ahead."""
+        next_batch = self.sampler.next_batch
+        generate: Generate = partial(self.generate, step)
+        if self.ahead:
+            problems, collected = self.ahead.take()
+            next_batch, generate = (lambda: problems), (lambda *_: collected)
         self.backend.wake()
         batch = collect_step(
-            self.sampler.next_batch, generate, self.shape, reward, self.config.dynamic_sampling
+            next_batch, generate, self.shape, self.config.reward, self.config.dynamic_sampling
         )
         self.backend.sleep()
         return batch
 
+    def generate(
+        self, step: int, problems: Sequence[Problem], keys: Sequence[str], attempt: int
+    ) -> Collected:
+        """Scored rollouts of these problems."""
+        rollout = self.config.rollout
+        sampling = Sampling(
+            num_completions=rollout.group_size,
+            max_new_tokens=rollout.max_new_tokens,
+            temperature=rollout.temperature,
+            top_p=rollout.top_p,
+            seed=f"{self.config.seed}/{step}/{attempt}",
+        )
+        return collect_groups(
+            self.backend, self.processor, self.pool, problems, sampling, self.config.reward, keys,
+            replace_bad=self.config.data.on_bad == "drop",
+        )  # fmt: skip
+
     def evaluate(self, step: int) -> None:
         if not self.problems.val:
             return
+        if self.ahead:
+            self.ahead.settle()
+            self.sync(step)
         self.backend.wake()
         with self.phases("evaluate"):
             outcomes = evaluate(

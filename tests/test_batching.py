@@ -15,7 +15,6 @@ from adora_mm.batching import (
     TrainGroup,
     collate_groups,
     even_out,
-    groups_to_score,
     make_minibatch,
     plan_microbatches,
     prefix_tokens,
@@ -71,7 +70,7 @@ def test_without_a_budget_groups_are_never_torn_apart() -> None:
     groups = [group(str(i), 3, (2, 4, 1)) for i in range(10)]
     first, second = split_groups(groups, 2)
     assert [g.prompt.problem_id for g in first + second] == [str(i) for i in range(10)]
-    minibatch = make_minibatch(first, plan(first, 2), PAD)
+    minibatch = make_minibatch(plan(first, 2), [], PAD)
     assert [len(b.prompt_of_row) // 3 for b in minibatch.micro_batches] == [2, 2, 1]
     for batch in minibatch.micro_batches:
         assert batch.prompt_of_row == tuple(i // 3 for i in range(len(batch.prompt_of_row)))
@@ -79,23 +78,6 @@ def test_without_a_budget_groups_are_never_torn_apart() -> None:
 
 def without_signal(given: TrainGroup) -> TrainGroup:
     return replace(given, advantages=(0.0,) * len(given.advantages))
-
-
-def names(groups: list[TrainGroup]) -> str:
-    return "".join(g.prompt.problem_id for g in groups)
-
-
-def test_a_rank_scores_its_groups_with_signal() -> None:
-    groups = [
-        group(name, 3, (2, 1, 1)) if name in "bd" else without_signal(group(name, 3, (2, 1, 1)))
-        for name in "abcdef"
-    ]
-    assert names(groups_to_score(groups)) == "bd"
-
-
-def test_one_group_is_scored_when_none_has_signal() -> None:
-    groups = [without_signal(group(name, 3, (2, 1))) for name in "abc"]
-    assert names(groups_to_score(groups)) == "a"
 
 
 def test_a_group_whose_only_advantage_is_masked_has_no_signal() -> None:
@@ -106,8 +88,8 @@ def test_a_group_whose_only_advantage_is_masked_has_no_signal() -> None:
 
 def test_left_out_groups_still_count_in_the_denominators() -> None:
     groups = [group("a", 3, (4, 2, 1)), without_signal(group("b", 3, (5, 3, 2)))]
-    every = make_minibatch(groups, [[g] for g in groups], PAD)
-    first = make_minibatch(groups, [groups[:1]], PAD)
+    every = make_minibatch([[g] for g in groups], [], PAD)
+    first = make_minibatch([groups[:1]], groups[1:], PAD)
     assert (every.skipped_tokens, every.skipped_sequences) == (0, 0)
     assert (first.skipped_tokens, first.skipped_sequences) == (8, 2)
 

@@ -67,7 +67,6 @@ GPUS = "needs GPUs or several machines; two processes are run by tests/test_engi
 HERE = "runs this very suite, or parts of it"
 NOT_RUN: dict[str, str] = {
     "bash tests/run.sh": HERE,
-    ".venv/bin/python -m pip": NETWORK,
     "adora train RECIPE": FORM,
     "adora plan RECIPE": FORM,
     "adora eval --model M": FORM,
@@ -85,7 +84,6 @@ NOT_RUN: dict[str, str] = {
     "adora prep parquet": CONVERTED,
     "adora eval run mathvision_mini": CONVERTED,
     "adora prep amc83": NETWORK,
-    "pip install": NETWORK,
     "torchrun": GPUS,
     "deepspeed": GPUS,
     "python -m verl": GPUS,

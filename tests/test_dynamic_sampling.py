@@ -49,7 +49,12 @@ class Source:
     def collect(self, problems: Sequence[Problem], keys: Sequence[str], attempt: int) -> Collected:
         self.attempts.append(attempt)
         pairs = [group(p.id, p.id.split("-")[0]) for p in problems]
-        return Collected(groups=tuple(g for g, _ in pairs), prompts=tuple(p for _, p in pairs))
+        return Collected(
+            groups=tuple(g for g, _ in pairs),
+            prompts=tuple(p for _, p in pairs),
+            rollout_s=1.0,
+            reward_s=0.5,
+        )
 
 
 def names(source: Source, config: DynamicSamplingConfig, minibatch: int = 1) -> tuple:

@@ -31,6 +31,26 @@ def test_phases_add_up_until_they_are_taken(monkeypatch: pytest.MonkeyPatch) -> 
     assert phase.take() == {}
 
 
+@pytest.mark.parametrize(
+    ("rollout_s", "reward_s", "found"),
+    [(4.0, 1.0, (4.0, 1.0, None)), (9.0, 1.0, (4.0, 1.0, 5.0)), (20.0, 0.0, (5.0, 0.0, 15.0))],
+)
+def test_rollouts_that_were_made_before_are_told_apart(
+    rollout_s: float,
+    reward_s: float,
+    found: tuple[float, float, float | None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(phases_module.time, "monotonic", lambda: now[0])
+    phase = Phases(CPU, lambda _: None)
+    with phase("rollout"):
+        now[0] += 5.0
+    phase.rollouts(rollout_s, reward_s)
+    times = phase.take()
+    assert tuple(times.get(f"time/{n}_s") for n in ("rollout", "reward", "rollout_hidden")) == found
+
+
 def test_the_peak_is_that_of_the_phase_alone() -> None:
     phase = Phases(CPU, lambda _: None)
     with phase("large"), mmap.mmap(-1, 400_000_000) as block:  # given back at once when closed

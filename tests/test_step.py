@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import pytest
 
+from adora_mm.batching import MicroBatch, TrainGroup
 from adora_mm.collect import Collected
-from adora_mm.config import AdoraConfig, AdvantageConfig, LossConfig, RewardConfig
+from adora_mm.config import AdoraConfig, AdvantageConfig, LossConfig, RewardConfig, TrainConfig
 from adora_mm.processor import Prompt
-from adora_mm.step import advantages_of, facts_of, gather_facts, rollout_metrics, train_groups
+from adora_mm.step import (
+    advantages_of,
+    facts_of,
+    gather_facts,
+    minibatches_of,
+    rollout_metrics,
+    train_groups,
+)
 from adora_mm.types import Completion, Problem, Rollout, RolloutGroup, Verdict
 
 
@@ -80,7 +88,43 @@ def test_truncated_rollouts_leave_the_loss_when_the_recipe_says_so(masked: bool)
     prompt = Prompt(
         problem_id="p", token_ids=(1,), unexpanded_ids=(1,), pixel_values=None, image_grid_thw=None
     )
-    collected = Collected(groups=(cut,), prompts=(prompt,))
+    collected = Collected(groups=(cut,), prompts=(prompt,), rollout_s=0, reward_s=0)
     (ready,) = train_groups(collected, [0], result, LossConfig(mask_truncated=masked))
     assert ready.counted == (not masked, True)
     assert ready.advantages == pytest.approx(result.advantages_PG[0].tolist())
+
+
+def train_group(length: int, advantage: float) -> TrainGroup:
+    return TrainGroup(
+        prompt=Prompt(
+            problem_id="p", token_ids=(1,), unexpanded_ids=(1,), pixel_values=None,
+            image_grid_thw=None,
+        ),
+        completions=(rollout(length, "correct").completion,) * 2,
+        advantages=(advantage, -advantage),
+        counted=(True, True),
+    )  # fmt: skip
+
+
+def scored_lengths(groups: list[TrainGroup], loss: LossConfig) -> tuple[list[int], int]:
+    """Response lengths that are computed, and tokens that are left out."""
+    (minibatch,) = minibatches_of(
+        groups, loss, TrainConfig(total_steps=1), num_minibatches=1, batching="prefix", pad=0
+    )
+
+    def lengths(batch: MicroBatch) -> list[int]:
+        return [int(n) for n in batch.response_mask_BT.sum(dim=1)[::2]]
+
+    return [n for b in minibatch.micro_batches for n in lengths(b)], minibatch.skipped_tokens
+
+
+def test_groups_without_signal_are_not_computed() -> None:
+    groups = [train_group(3, 0.0), train_group(5, 1.0), train_group(7, 0.0), train_group(4, -1.0)]
+    assert scored_lengths(groups, LossConfig()) == ([5, 4], 2 * (3 + 7))
+    assert scored_lengths([groups[0], groups[2]], LossConfig()) == ([3], 2 * 7)
+
+
+@pytest.mark.parametrize("term", [{"kl_coef": 0.1}, {"entropy_coef": 0.1}])
+def test_a_term_over_all_tokens_keeps_every_group(term: dict[str, float]) -> None:
+    groups = [train_group(3, 0.0), train_group(5, 1.0)]
+    assert scored_lengths(groups, LossConfig(**term)) == ([5, 3], 0)

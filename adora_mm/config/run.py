@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from adora_mm.config.algorithm import (
     AdvantageConfig,
@@ -68,6 +68,10 @@ class DataConfig(Section):
 
 class RolloutConfig(Section):
     backend: str = "transformers"
+    """transformers: in the training process. transformers_process: in one of its own."""
+    overlap: Literal["off", "one_step"] = "off"
+    """one_step: while a step trains, the next one's rollouts are made by the weights before it. off
+    is the exact on-policy loop."""
     prompts_per_step: int = Field(default=32, ge=1)
     """Prompts per rollout batch, over all ranks (`P`)."""
     group_size: int = Field(default=8, ge=1)
@@ -77,6 +81,11 @@ class RolloutConfig(Section):
     top_p: float = Field(default=1.0, gt=0, le=1)
     max_rows: int = Field(default=512, ge=1)
     """Completions that the transformers backend samples at once; bounds its memory."""
+
+    @field_validator("overlap", mode="before")
+    @classmethod
+    def _off_is_a_word(cls, value: Any) -> Any:
+        return "off" if value is False else value  # YAML 1.1 reads a bare `off` as false
 
 
 class TrainConfig(Section):
@@ -227,6 +236,27 @@ class RunConfig(Section):
             raise ValueError(
                 f"rollout.prompts_per_step={prompts} is not a multiple of "
                 f"train.prompts_per_minibatch={minibatch}; change one of them"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _overlap_is_sound(self) -> Self:
+        if self.rollout.overlap == "off":
+            return self
+        if self.rollout.backend == "transformers":
+            raise ValueError(
+                "rollout.overlap=one_step needs an engine outside the training process; set "
+                "rollout.backend=transformers_process"
+            )
+        if self.loss.mismatch == "none":
+            raise ValueError(
+                "rollout.overlap=one_step trains on rollouts of older weights and needs their "
+                "correction; set loss.mismatch=truncated_is (or sequence_mask)"
+            )
+        if self.dynamic_sampling.enabled:
+            raise ValueError(
+                "rollout.overlap=one_step and dynamic_sampling.enabled=true exclude each other: "
+                "how many rollouts a step needs is known only after they are checked"
             )
         return self
 

@@ -19,6 +19,8 @@ MAX_PHASES = 5
 MAX_BARS = 120
 BETWEEN_STEPS = frozenset({"evaluate", "checkpoint"})
 """Phases that are not part of `time/step_s`."""
+APART = frozenset({"step", "rollout_hidden"})
+"""Not phases: the whole step, and what the step before has hidden."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +72,7 @@ def _by_phase(metrics: Metrics, kind: str, unit: str) -> Iterator[tuple[str, Arr
     for key in metrics.columns:
         name = key.removeprefix(f"{kind}/").removesuffix(f"_{unit}")
         values = metrics.column(key)
-        if key == f"{kind}/{name}_{unit}" and name != "step" and values is not None:
+        if key == f"{kind}/{name}_{unit}" and name not in APART and values is not None:
             yield name, values
 
 

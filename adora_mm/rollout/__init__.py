@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from adora_mm.rollout.sampling import RolloutBackend, Sampling
+from adora_mm.rollout.sampling import Finished, RolloutBackend, Sampling
 
 
 def _transformers(model_path: str, processor: Any, **options: Any) -> RolloutBackend:
@@ -14,7 +14,19 @@ def _transformers(model_path: str, processor: Any, **options: Any) -> RolloutBac
     return TransformersBackend(model_path, processor, **options)
 
 
-BACKENDS: dict[str, Callable[..., RolloutBackend]] = {"transformers": _transformers}
+def _transformers_process(model_path: str, processor: Any, **options: Any) -> RolloutBackend:
+    from adora_mm.rollout.process import ProcessBackend
+    from adora_mm.rollout.transformers import TransformersBackend
+
+    return ProcessBackend(
+        TransformersBackend, model_path=model_path, processor=processor, **options
+    )
+
+
+BACKENDS: dict[str, Callable[..., RolloutBackend]] = {
+    "transformers": _transformers,
+    "transformers_process": _transformers_process,
+}
 
 
 def build_backend(name: str, model_path: str, processor: Any, **options: Any) -> RolloutBackend:
@@ -29,4 +41,4 @@ def build_backend(name: str, model_path: str, processor: Any, **options: Any) ->
     return BACKENDS[name](model_path, processor, **options)
 
 
-__all__ = ["BACKENDS", "RolloutBackend", "Sampling", "build_backend"]
+__all__ = ["BACKENDS", "Finished", "RolloutBackend", "Sampling", "build_backend"]

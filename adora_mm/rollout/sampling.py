@@ -8,7 +8,7 @@ or on the number of ranks (up to the last bits of the logits).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -31,11 +31,20 @@ class Sampling:
     """Another seed, another sample; the same seed gives the same completions."""
 
 
+Finished = Callable[[int, list[Completion]], None]
+"""Takes the place of a prompt and its completions; called by the thread that called `generate`."""
+
+
 class RolloutBackend(Protocol):
     """What the trainer and the evaluation need of an engine that generates."""
 
-    def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[list[Completion]]:
-        """`num_completions` completions per prompt, in the order of the prompts."""
+    def generate(
+        self, prompts: Sequence[Prompt], sampling: Sampling, finished: Finished | None = None
+    ) -> list[list[Completion]]:
+        """`num_completions` completions per prompt, in the order of the prompts.
+
+        `finished` is told of every prompt, if possible while others are not done yet.
+        """
 
     def update_weights(self, named_weights: object, *, version: int) -> None:
         """Take the trainer's weights, an iterable of (name, tensor) that covers every parameter."""

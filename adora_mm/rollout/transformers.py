@@ -7,7 +7,7 @@ out of the batch as it thins out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from adora_mm.models import (
     response_positions,
 )
 from adora_mm.processor import Processor, Prompt
-from adora_mm.rollout.sampling import Sampling, uniform_stream
+from adora_mm.rollout.sampling import Finished, Sampling, uniform_stream
 from adora_mm.types import Completion
 
 
@@ -56,17 +56,25 @@ class TransformersBackend:
         self.version = 0
 
     @torch.inference_mode()
-    def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[list[Completion]]:
+    def generate(
+        self, prompts: Sequence[Prompt], sampling: Sampling, finished: Finished | None = None
+    ) -> list[list[Completion]]:
         """Completions in the order of the prompts; `sampling.py` says what makes them repeatable.
 
         The log-probs are those of the tempered distribution over all tokens that are not banned,
         before top-p cuts it: the same that the trainer scores.
         """
         per_pass = max(1, self.max_rows // sampling.num_completions)
-        completions: list[list[Completion]] = []
-        for start in range(0, len(prompts), per_pass):
-            completions += self._generate_pass(prompts[start : start + per_pass], sampling)
-        return completions
+        # Prompts of like length share a pass, and so less padding.
+        order = sorted(range(len(prompts)), key=lambda place: -len(prompts[place].token_ids))
+        completions: dict[int, list[Completion]] = {}
+        for start in range(0, len(order), per_pass):
+            places = order[start : start + per_pass]
+            for index, done in self._generate_pass([prompts[i] for i in places], sampling):
+                completions[places[index]] = done
+                if finished is not None:
+                    finished(places[index], done)
+        return [completions[place] for place in range(len(prompts))]
 
     def update_weights(self, named_weights: object, *, version: int) -> None:
         """Copy the trainer's weights.
@@ -104,11 +112,13 @@ class TransformersBackend:
 
     def _generate_pass(
         self, prompts: Sequence[Prompt], sampling: Sampling
-    ) -> list[list[Completion]]:
+    ) -> Iterator[tuple[int, list[Completion]]]:
+        """Prompts with all their completions, by place, as they are done."""
         count = sampling.num_completions
         state = self._prefill(prompts, count)
         uniforms_BT = _uniforms(prompts, sampling).to(self.device)
         rows = [_Row() for _ in range(len(prompts) * count)]
+        unfinished = set(range(len(prompts)))
         for step in range(sampling.max_new_tokens):
             logits_BV = self._sampled_logits(state.logits_BV, sampling)
             if logits_BV.isnan().any():
@@ -119,11 +129,17 @@ class TransformersBackend:
             tokens_B = _draw(logits_BV, uniforms_BT[state.rows, step], sampling)
             logprobs_B = torch.log_softmax(logits_BV, -1).gather(-1, tokens_B[:, None])[:, 0]
             alive = self._record(rows, state.rows, tokens_B, logprobs_B)
-            if not any(alive) or step + 1 == sampling.max_new_tokens:
+            if step + 1 == sampling.max_new_tokens:
+                alive = [False] * len(alive)
+            places = state.rows.tolist()
+            going_on = {place // count for place, on in zip(places, alive, strict=True) if on}
+            for prompt in sorted(unfinished - going_on):
+                own = rows[prompt * count : (prompt + 1) * count]
+                yield prompt, [self._completion(row) for row in own]
+            unfinished = going_on
+            if not unfinished:
                 break
-            self._advance(state, tokens_B, alive, step)
-        texts = [self._completion(row) for row in rows]
-        return [texts[i * count : (i + 1) * count] for i in range(len(prompts))]
+            self._advance(state, tokens_B, alive)
 
     def _prefill(self, prompts: Sequence[Prompt], count: int) -> _State:
         batch = collate_prompts(prompts, self.processor.pad_token_id).to(self.device)
@@ -173,7 +189,7 @@ class TransformersBackend:
             alive.append(not row.stopped)
         return alive
 
-    def _advance(self, state: _State, tokens_B: Tensor, alive: list[bool], step: int) -> None:
+    def _advance(self, state: _State, tokens_B: Tensor, alive: list[bool]) -> None:
         """Feed the drawn tokens; drop stopped rows once a quarter of the batch has stopped."""
         if sum(alive) <= 0.75 * len(alive):
             keep = torch.tensor([i for i, on in enumerate(alive) if on], device=self.device)

@@ -17,7 +17,7 @@ import torch
 
 from adora_mm.faults import RunFault
 from adora_mm.processor import Prompt
-from adora_mm.rollout.sampling import RolloutBackend, Sampling
+from adora_mm.rollout.sampling import Finished, RolloutBackend, Sampling
 from adora_mm.types import Completion
 
 T = TypeVar("T")
@@ -45,13 +45,15 @@ class WatchedBackend:
         self.timeout_s, self.retries = timeout_s, retries
         self.folder, self.say, self.leave = folder, say, leave
 
-    def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[list[Completion]]:
+    def generate(
+        self, prompts: Sequence[Prompt], sampling: Sampling, finished: Finished | None = None
+    ) -> list[list[Completion]]:
         """As the backend's; repeated after an error, which changes nothing: sampling is keyed.
 
         Raises RolloutError after the last retry. Mistakes (ValueError) and logits that are not
-        finite (NonFiniteError) are not repeated.
+        finite (NonFiniteError) are not repeated. `finished` hears of a prompt again when repeated.
         """
-        return self._guarded("generate", lambda: self.backend.generate(prompts, sampling))
+        return self._guarded("generate", lambda: self.backend.generate(prompts, sampling, finished))
 
     def update_weights(self, named_weights: object, *, version: int) -> None:
         """As the backend's; not repeated: reading the weights may be collective."""

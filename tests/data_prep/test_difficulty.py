@@ -12,7 +12,7 @@ from PIL import Image
 from adora_mm.config import RunConfig, load_config
 from adora_mm.data import load_problems
 from adora_mm.processor import Prompt
-from adora_mm.rollout import Sampling
+from adora_mm.rollout import Finished, Sampling
 from adora_mm.types import Completion, Problem
 from data_prep import cli
 from data_prep.difficulty import measure
@@ -28,11 +28,17 @@ class Scripted:
         self.asked: list[str] = []
         self.closed = False
 
-    def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[list[Completion]]:
+    def generate(
+        self, prompts: Sequence[Prompt], sampling: Sampling, finished: Finished | None = None
+    ) -> list[list[Completion]]:
         if self.fail_after is not None and len(self.asked) >= self.fail_after:
             raise KeyboardInterrupt
         self.asked += [prompt.problem_id for prompt in prompts]
-        return [self._complete(*self.known[p.problem_id], sampling) for p in prompts]
+        rows = [self._complete(*self.known[p.problem_id], sampling) for p in prompts]
+        for place, row in enumerate(rows):
+            if finished is not None:
+                finished(place, row)
+        return rows
 
     def _complete(self, right: int, answer: str, sampling: Sampling) -> list[Completion]:
         texts = [

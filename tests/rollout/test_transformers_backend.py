@@ -179,6 +179,24 @@ def test_completions_depend_on_seed_problem_and_index_alone(
     assert all(a != b for a, b in zip(expected, other, strict=True))
 
 
+def test_prompts_are_told_of_when_they_are_done(tiny_model: TinyModels) -> None:
+    """Each once, with what is returned, in the order in which they end."""
+    tiny = tiny_model("qwen2_5_vl")
+    backend = backend_of(tiny, push={"<|im_end|>": STOP_OFTEN}, max_rows=2)
+    heard: dict[int, list[Completion]] = {}
+    settings = sampling(max_new_tokens=40, seed=1, num_completions=1)
+    groups = backend.generate(tiny.prompts, settings, heard.__setitem__)
+    assert heard == dict(enumerate(groups))
+    longest = [max(len(row.token_ids) for row in heard[place]) for place in heard]
+    assert len(set(longest)) > 1
+    whole = backend_of(tiny, push={"<|im_end|>": STOP_OFTEN})
+    ends: list[int] = []
+    whole.generate(
+        tiny.prompts, settings, lambda _, rows: ends.append(max(len(r.token_ids) for r in rows))
+    )
+    assert ends == sorted(longest)
+
+
 def test_completions_of_one_prompt_differ(tiny_model: TinyModels) -> None:
     tiny = tiny_model("qwen2_5_vl")
     for group in tokens(backend_of(tiny).generate(tiny.prompts, sampling())):

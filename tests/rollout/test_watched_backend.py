@@ -10,7 +10,7 @@ import pytest
 
 from adora_mm.faults import NonFiniteError
 from adora_mm.processor import Prompt
-from adora_mm.rollout import Sampling
+from adora_mm.rollout import Finished, Sampling
 from adora_mm.rollout.watched import RolloutError, WatchedBackend
 from adora_mm.types import Completion
 
@@ -27,7 +27,9 @@ class Engine:
         if not hangs:
             self.free.set()
 
-    def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[list[Completion]]:
+    def generate(
+        self, prompts: Sequence[Prompt], sampling: Sampling, finished: Finished | None = None
+    ) -> list[list[Completion]]:
         self.calls += 1
         if self.errors:
             raise self.errors.pop(0)
