@@ -34,6 +34,7 @@ RUN: dict[str, tuple[str, ...]] = {
     "adora report runs/geo3k_tiny runs/grpo": (),
     "adora prep audit data/geo3k --recipe": (),
     "adora train geo3k_tiny --resume": TRAIN,
+    "adora train geo3k_tiny rollout.overlap=one_step": (*TRAIN, "name=ahead"),
     # data.md
     "adora prep list": (),
     "adora prep list ~/datasets": (),
