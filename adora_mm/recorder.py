@@ -115,7 +115,7 @@ def _read_evaluations(folder: RunFolder, after_step: int) -> list[EvalResult]:
     if not path.exists():
         return []
     names = {field.name for field in fields(EvalResult)}
-    rows = [json.loads(line) for line in path.read_text("utf-8").splitlines() if line.endswith("}")]
+    rows = [json.loads(line) for line in path.read_text("utf-8").split("\n") if line.endswith("}")]
     return [
         EvalResult(**{key: row[key] for key in names}) for row in rows if row["step"] <= after_step
     ]

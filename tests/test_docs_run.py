@@ -40,7 +40,7 @@ RUN: dict[str, tuple[str, ...]] = {
     "adora prep list ~/datasets": (),
     "adora prep synthetic --out data/synth": COUNT,
     "adora prep synthetic --out data/easy": COUNT,
-    "adora prep math --out data/math500": (),
+    "adora prep math500 --out data/math500": (),
     "adora prep kk --out data/kk": (),
     "adora prep jsonl --out data/own": (),
     "adora prep audit data/geo3k@train --recipe": (),
@@ -56,7 +56,6 @@ RUN: dict[str, tuple[str, ...]] = {
     "adora eval list --get": (),
     "adora eval --model embedded --data data/geo3k_tiny@test": ("--max-new-tokens", "8"),
     "adora eval --model runs/geo3k_tiny/checkpoints/step-000050/policy": ("--max-new-tokens", "8"),
-    "adora eval compare results/start results/after": (),
 }
 """Start of a command to the words that are put behind it, in the order in which they are run."""
 
@@ -84,7 +83,9 @@ NOT_RUN: dict[str, str] = {
     "adora prep gsm8k --from PATH": CONVERTED,
     "adora prep parquet": CONVERTED,
     "adora eval run mathvision_mini": CONVERTED,
+    "adora eval compare results/start": "two `adora eval run`s: tests/evaluation/test_stages.py",
     "adora prep amc83": NETWORK,
+    "adora prep math --out data/math --from EleutherAI": NETWORK,
     "torchrun": GPUS,
     "deepspeed": GPUS,
     "python -m verl": GPUS,
