@@ -132,7 +132,9 @@ CHECKS: tuple[Callable[[], Finding], ...] = (
     ),
     _optional("pyarrow", "data sets that come as parquet", "pip install 'adora-mm[parquet]'",
               "pyarrow"),
-    _optional("tensorboard", "TensorBoard files", "pip install tensorboard", "tensorboard"),
+    _optional("tensorboard", "logging.tensorboard", "pip install tensorboard", "tensorboard"),
+    _optional("wandb", "logging.wandb", "pip install 'adora-mm[wandb]'", "wandb"),
+    _optional("trackio", "logging.trackio", "pip install 'adora-mm[trackio]'", "trackio"),
     _chromium,
 )  # fmt: skip
 

@@ -1,7 +1,7 @@
 """The folder of one run: created once, refused to a second run, continued on request.
 
-config.yaml  run.json  metrics.jsonl  timings.jsonl  evals.jsonl
-samples/train.jsonl  samples/eval.jsonl  tensorboard/  checkpoints/  faults/  report.html
+config.yaml  run.json  metrics.jsonl  timings.jsonl  evals.jsonl  groups.jsonl  outcomes.jsonl
+samples/train.jsonl  samples/eval.jsonl  tensorboard/  wandb/  checkpoints/  faults/  report.html
 """
 
 from __future__ import annotations

@@ -7,7 +7,11 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from evaluation.scoring import ScoredResponse
+    from evaluation.stages import Run
 
 USAGE = """adora eval COMMAND ...
 
@@ -106,9 +110,10 @@ def _generate_parser(name: str) -> _Parser:
 def _add_scoring(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--checker-workers", type=int, default=2)
-    add("--judge-url", default="", help="endpoint of a judge model (default: none)")
-    add("--judge-model", default="")
-    add("--judge-key-variable", default="OPENAI_API_KEY")
+    for role, does in (("extractor", "finds unread answers"), ("judge", "says right or wrong")):
+        add(f"--{role}-url", default="", help=f"endpoint of a model that {does} (default: none)")
+        add(f"--{role}-model", default="")
+        add(f"--{role}-key-variable", default="OPENAI_API_KEY")
     add("--judge-for", choices=("unparsed", "wrong"), default="unparsed", help="what it is asked")
 
 
@@ -145,36 +150,28 @@ def _run(words: list[str]) -> int:
     if arguments.shard is not None:
         raise ValueError("--shard is for adora eval generate; score and report when all are done")
     _run_generate(arguments)
-    return _score_and_report(arguments)
-
-
-def _score_and_report(arguments: argparse.Namespace) -> int:
-    from evaluation.markdown import headline
-    from evaluation.stages import open_run, report_run, score_run
+    from evaluation.stages import open_run
 
     run = open_run(arguments.out, arguments.data)
-    judge = _judge(arguments, run.folder)
-    score_run(run, workers=arguments.checker_workers, judge=judge)
-    results = report_run(run, max_items=arguments.max_items)
+    _score_run(run, arguments)
+    return _write_report(run, arguments.max_items)
+
+
+def _write_report(run: Run, max_items: int) -> int:
+    from evaluation.markdown import headline
+    from evaluation.stages import report_run
+
+    results = report_run(run, max_items=max_items)
     print(f"{run.benchmark.name}: {headline(results)}; {run.folder / 'report.html'}")
     return 0
 
 
-def _judge(arguments: argparse.Namespace, folder: Path) -> Any:
-    if not arguments.judge_url:
-        return None
-    from evaluation.engines.client import EndpointConfig
-    from evaluation.judge import EndpointJudge
+def _score_run(run: Run, arguments: argparse.Namespace) -> list[ScoredResponse]:
+    from evaluation.referees import build_referees
+    from evaluation.stages import score_run
 
-    return EndpointJudge(
-        EndpointConfig(
-            base_url=arguments.judge_url,
-            model=arguments.judge_model,
-            key_variable=arguments.judge_key_variable,
-        ),
-        cache=folder / "judge_cache.jsonl",
-        asked_for=arguments.judge_for,
-    )
+    referees = build_referees(vars(arguments), run.folder)
+    return score_run(run, workers=arguments.checker_workers, referees=referees)
 
 
 def _score(words: list[str]) -> int:
@@ -194,26 +191,29 @@ def _score(words: list[str]) -> int:
         return _rescore(arguments)
     if arguments.out is None:
         raise ValueError("give the folder of a run, or --responses FILE --format F")
-    from evaluation.stages import open_run, score_run
+    from evaluation.stages import open_run
 
-    run = open_run(arguments.out, arguments.data)
-    rows = score_run(run, workers=arguments.checker_workers, judge=_judge(arguments, run.folder))
+    rows = _score_run(open_run(arguments.out, arguments.data), arguments)
     right = sum(row.correct for row in rows)
     print(f"{arguments.out}: {right} of {len(rows)} right; adora eval report {arguments.out}")
     return 0
 
 
 def _rescore(arguments: argparse.Namespace) -> int:
+    from evaluation.referees import build_referees
     from evaluation.rescore import rescore
 
+    path = arguments.responses
+    folder = arguments.to or path.parent / f"{path.stem}.rescored"
     print(
         rescore(
-            arguments.responses,
+            path,
             arguments.format,
             benchmark=arguments.benchmark,
             data=arguments.data,
-            out=arguments.to,
+            out=folder,
             workers=arguments.checker_workers,
+            referees=build_referees(vars(arguments), folder),
         )
     )
     return 0
@@ -225,13 +225,9 @@ def _report(words: list[str]) -> int:
     parser.add_argument("--data", help="where the problems lie now, if they moved")
     _add_report(parser)
     arguments = parser.parse_args(words)
-    from evaluation.markdown import headline
-    from evaluation.stages import open_run, report_run
+    from evaluation.stages import open_run
 
-    run = open_run(arguments.out, arguments.data)
-    results = report_run(run, max_items=arguments.max_items)
-    print(f"{run.benchmark.name}: {headline(results)}; {run.folder / 'report.html'}")
-    return 0
+    return _write_report(open_run(arguments.out, arguments.data), arguments.max_items)
 
 
 def _compare(words: list[str]) -> int:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from adora_mm.metrics.scores import compare
 from evaluation.manifest import differences
 from evaluation.markdown import share
+from evaluation.referees import ROLES
 from evaluation.results import cluster_of
 from evaluation.scoring import ScoredResponse
 from evaluation.stages import Run, Side
@@ -41,7 +42,7 @@ def compare_runs(first: Run, second: Run, sides: tuple[Side, Side]) -> dict[str,
         "first": str(first.folder),
         "second": str(second.folder),
         **asdict(difference),
-        "text": _text(asdict(difference), checkers=_checkers(sides)),
+        "text": _text(asdict(difference), alike=_scored_alike(sides)),
         "flips": {problem: gains[problem] for problem in flips},
         "settings_that_differ": {name: [one, other] for name, one, other in changed},
     }
@@ -55,11 +56,22 @@ def _means(rows: Sequence[ScoredResponse]) -> dict[str, float]:
     return {problem: sum(values) / len(values) for problem, values in groups.items()}
 
 
-def _checkers(sides: Sequence[Side]) -> bool:
-    return len({side.results["scoring"]["checker"]["sha256"] for side in sides}) > 1
+def _scored_alike(sides: Sequence[Side]) -> bool:
+    """The same checker, and the same models asked the same way, if any."""
+    first, second = (_scorers(side.results["scoring"]) for side in sides)
+    return first == second
 
 
-def _text(found: dict[str, Any], *, checkers: bool) -> str:
+def _scorers(scoring: Mapping[str, Any]) -> list[Any]:
+    counts = ("asked", "from_cache", "no_reply", "decided")
+    models = [scoring.get(role) or {} for role in ROLES]
+    return [
+        scoring["checker"],
+        *({name: value for name, value in each.items() if name not in counts} for each in models),
+    ]
+
+
+def _text(found: dict[str, Any], *, alike: bool) -> str:
     text = (
         f"{share(found['first'])} to {share(found['second'])} on {found['problems']} problems: "
         f"{100 * found['difference']:+.1f} points, 95% [{100 * found['low']:+.1f}, "
@@ -70,4 +82,4 @@ def _text(found: dict[str, Any], *, checkers: bool) -> str:
             f"; only the first right {found['only_first']}, only the second "
             f"{found['only_second']}, McNemar p = {found['p_mcnemar']:.3g}"
         )
-    return text + ("; SCORED BY DIFFERENT CHECKERS: score both again" if checkers else "")
+    return text + ("" if alike else "; SCORED IN DIFFERENT WAYS: score both again")

@@ -12,11 +12,14 @@ import json
 import string
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
-from evaluation.spreadsheet import read_xlsx
+from data_prep.sources.rows import RowError, jsonl_rows, parse_object
 
 MAX_LIST_CHARS = 20_000
 
@@ -58,23 +61,22 @@ def _mathv(path: Path) -> Iterator[DumpRow]:
 
 
 def _mathvista(path: Path) -> Iterator[DumpRow]:
-    try:
-        records = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path}: not JSON ({error})") from error
+    records = _json(path)
     if not isinstance(records, dict):
         raise ValueError(f"{path}: expected an object of problems by pid")
     for key, record in records.items():
         if not isinstance(record, dict):
             raise ValueError(f"{path}, key {key!r}: not an object")
-        answer = record.get("answer")
+        answer, choices = record.get("answer"), record.get("choices") or []
+        if not isinstance(choices, list):
+            raise ValueError(f"{path}, key {key!r}: 'choices' is not a list")
         yield DumpRow(
             problem=key,
             sample=0,
             response=_response(record.get("response")),
             question=str(record.get("question") or ""),
             answer=None if answer is None else str(answer),
-            choices=tuple(str(choice) for choice in record.get("choices") or ()),
+            choices=tuple(map(str, choices)),
             label=record.get("true_false") if isinstance(record.get("true_false"), bool) else None,
         )
 
@@ -84,6 +86,7 @@ def _vlmevalkit(path: Path) -> Iterator[DumpRow]:
         where = f"{path}, row {number}"
         if "prediction" not in record:
             raise ValueError(f"{where}: no column 'prediction'; columns: {', '.join(record)}")
+        gold = "answer_option" if record.get("answer_option") else "answer"
         choices: list[str] = []
         for letter in string.ascii_uppercase:
             if not record.get(letter):
@@ -94,7 +97,7 @@ def _vlmevalkit(path: Path) -> Iterator[DumpRow]:
             sample=0,
             response=record["prediction"],
             question=record.get("question", ""),
-            answer=record.get("answer_option") or record.get("answer") or None,
+            answer=_text(record, gold, where),
             choices=tuple(choices) or _list(record.get("choices", "")),
             label=_flag(record.get("hit", "")),
         )
@@ -147,38 +150,74 @@ FORMATS: dict[str, DumpFormat] = {
 
 
 def _json_lines(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    with path.open("rb") as lines:
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
-            where = f"{path}, row {number}"
-            try:
-                record = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                raise ValueError(f"{where}: not JSON ({error})") from error
-            if not isinstance(record, dict):
-                raise ValueError(f"{where}: not a JSON object")
-            yield where, record
+    for where, line in jsonl_rows(path):
+        try:
+            yield where, parse_object(line)
+        except RowError as error:
+            raise ValueError(f"{where}: {error}") from error
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: not JSON ({error})") from error
 
 
 def _table(path: Path) -> Iterator[dict[str, str]]:
     """Rows of a table as texts, by column."""
     kind = path.suffix.lower()
     if kind == ".xlsx":
-        yield from read_xlsx(path)
+        yield from _sheet(path)
     elif kind in (".tsv", ".csv"):
-        csv.field_size_limit(sys.maxsize)  # responses and base64 images are long
-        with path.open(encoding="utf-8", newline="") as file:
-            for row in csv.DictReader(file, delimiter="\t" if kind == ".tsv" else ","):
-                yield {key: value or "" for key, value in row.items() if key is not None}
+        yield from _separated(path, "\t" if kind == ".tsv" else ",")
     elif kind == ".json":
-        records = json.loads(path.read_bytes())
+        records = _json(path)
         if not isinstance(records, list):
             raise ValueError(f"{path}: expected a list of rows")
-        for record in records:
+        for number, record in enumerate(records, start=1):
+            if not isinstance(record, dict):
+                raise ValueError(f"{path}, row {number}: not an object")
             yield {key: _response(value) for key, value in record.items()}
     else:
         raise ValueError(f"{path}: .xlsx, .tsv, .csv or .json is read (a pickle runs code: never)")
+
+
+def _separated(path: Path, delimiter: str) -> Iterator[dict[str, str]]:
+    """Rows of a text table; a byte order mark is no part of the first column's name."""
+    csv.field_size_limit(sys.maxsize)  # responses and base64 images are long
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        rows = csv.DictReader(file, delimiter=delimiter)
+        try:
+            for row in rows:
+                yield {key: value or "" for key, value in row.items() if key is not None}
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise ValueError(f"{path}, line {rows.line_num + 1}: not readable ({error})") from error
+
+
+def _sheet(path: Path) -> Iterator[dict[str, str]]:
+    """Rows of the first sheet. An answer that begins with "=" was stored as a formula: its text
+    counts, because the writer had no value to store for it."""
+    try:
+        import openpyxl
+        from openpyxl.utils.escape import unescape
+        from openpyxl.utils.exceptions import InvalidFileException
+    except ImportError as error:
+        raise ValueError(f"{path}: .xlsx needs openpyxl: pip install 'adora-mm[dumps]'") from error
+    try:
+        with closing(openpyxl.load_workbook(path, read_only=True)) as book:
+            sheet = book.worksheets[0]
+            sheet.reset_dimensions()  # some writers state a wrong size; cells would be left out
+            names: list[str] | None = None
+            for row in sheet.iter_rows(values_only=True):
+                cells = [unescape(_response(value)) for value in row]
+                if names is None:
+                    names = cells
+                    continue
+                pairs = zip_longest(names, cells, fillvalue="")  # a row ends with its last cell
+                yield {name: text for name, text in pairs if name}
+    except (OSError, BadZipFile, InvalidFileException, KeyError, IndexError, SyntaxError) as error:
+        raise ValueError(f"{path}: not a readable .xlsx file ({error})") from error
 
 
 def _text(record: Mapping[str, Any], column: str, where: str) -> str:

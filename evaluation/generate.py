@@ -17,8 +17,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from adora_mm.data import ImageError, check_images
-from adora_mm.prompts import PromptError, question_text
+from adora_mm.data import check_images
+from adora_mm.prompts import question_text
 from adora_mm.types import Problem
 from evaluation.benchmarks import get_benchmark
 from evaluation.engines import Engine, Shard
@@ -131,7 +131,11 @@ def manifest_of(settings: GenerateSettings, loaded: ProblemSet) -> dict[str, Any
     """Everything that decides the responses."""
     from adora_mm.run_folder import git_revision, versions
 
-    prompt = prompt_of(settings)
+    prompt, found = prompt_of(settings), versions()
+    if settings.backend == "vllm":
+        from evaluation.engines.vllm import vllm_version
+
+        found["vllm"] = vllm_version()
     local = settings.backend != "openai"
     model = (
         model_fingerprint(_model_path(settings.model))
@@ -166,56 +170,44 @@ def manifest_of(settings: GenerateSettings, loaded: ProblemSet) -> dict[str, Any
             "max_pixels": settings.max_pixels,
             "max_prompt_tokens": settings.max_prompt_tokens if local else None,
         },
-        "versions": versions(),
+        "versions": found,
         "git_revision": git_revision(),
     }
 
 
 def build_engine(settings: GenerateSettings, shown: Sequence[Problem]) -> Engine:
     """The engine that the settings name, after the problems were checked for it."""
-    for _, reason in check_images(shown):
-        raise ValueError(reason)
     if settings.backend == "openai":
+        for _, reason in check_images(shown):
+            raise ValueError(reason)
         return _endpoint(settings)
     import torch
 
-    from adora_mm.models import DTYPES
-    from adora_mm.processor import Processor
-    from adora_mm.rollout import build_backend
+    from evaluation.engines.local import LocalEngine, build_local_backend, build_processor
 
-    path = _model_path(settings.model)
-    processor = Processor(
-        path,
+    processor = build_processor(
+        settings.model,
+        shown,
         system_prompt=settings.system_prompt,
         min_pixels=settings.min_pixels,
         max_pixels=settings.max_pixels,
         max_prompt_tokens=settings.max_prompt_tokens,
     )
-    for problem in shown:
-        try:
-            processor.check_length(problem)
-        except (PromptError, ImageError) as error:
-            raise ValueError(f"{error} (here: --max-prompt-tokens, --max-pixels)") from error
     if settings.backend == "vllm":
         from evaluation.engines.vllm import VllmEngine
 
         return VllmEngine(
-            str(path),
+            str(_model_path(settings.model)),
             processor,
             dtype=settings.dtype,
             max_new_tokens=settings.max_new_tokens,
             max_prompt_tokens=settings.max_prompt_tokens,
             min_pixels=settings.min_pixels,
             max_pixels=settings.max_pixels,
+            max_images=max(len(problem.images) for problem in shown),
         )
-    from evaluation.engines.local import LocalEngine
-
     torch.set_num_threads(settings.threads)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    backend = build_backend(
-        "transformers", str(path), processor, dtype=DTYPES[settings.dtype], device=device
-    )
-    return LocalEngine(backend, processor)
+    return LocalEngine(build_local_backend(settings.model, processor, settings.dtype), processor)
 
 
 def _endpoint(settings: GenerateSettings) -> Engine:

@@ -50,19 +50,29 @@ def open_manifest(folder: Path, settings: Mapping[str, Any]) -> str:
 
 def read_manifest(folder: Path) -> dict[str, Any]:
     """The manifest of a run; raises ValueError when the folder is none or of another version."""
-    path = folder / "manifest.json"
+    absent = f"{folder}: not an evaluation run (no readable manifest.json)"
+    return read_versioned(folder / "manifest.json", SCHEMA, SCHEMA_VERSION, absent=absent)
+
+
+def read_versioned(
+    path: Path, schema: str, version: int, *, absent: str, again: str = ""
+) -> dict[str, Any]:
+    """A JSON file of one schema and version.
+
+    Raises ValueError: `absent` for no JSON file, else what it is; `again` says what would mend it.
+    """
     try:
-        manifest = json.loads(path.read_bytes())
+        content = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
-        raise ValueError(f"{folder}: not an evaluation run (no readable manifest.json)") from error
-    if not isinstance(manifest, dict) or manifest.get("schema") != SCHEMA:
-        raise ValueError(f"{path}: not the manifest of an evaluation run")
-    if manifest.get("schema_version") != SCHEMA_VERSION:
+        raise ValueError(f"{absent}{again}") from error
+    if not isinstance(content, dict) or content.get("schema") != schema:
+        raise ValueError(f"{path}: is no {schema}{again}")
+    if content.get("schema_version") != version:
         raise ValueError(
-            f"{path}: has version {manifest.get('schema_version')}, this release reads "
-            f"{SCHEMA_VERSION}"
+            f"{path}: has version {content.get('schema_version')}, this release reads "
+            f"{version}{again}"
         )
-    return manifest
+    return content
 
 
 def identity(manifest: Mapping[str, Any]) -> str:

@@ -36,6 +36,11 @@ def headline(results: Mapping[str, Any]) -> str:
     ]
     if tokens["mean"] is not None:
         parts.append(f"{tokens['mean']:.1f} tokens on average")
+    parts += [
+        f"decided by the {name} {results['decided_by'][name]}"
+        for name in ("extractor", "judge")
+        if results["decided_by"][name]
+    ]
     if results["worst_case"]:
         parts.append(f"worst case {share(results['worst_case']['accuracy'])}")
     if not results["complete"]:
@@ -79,7 +84,8 @@ def _lines(results: Mapping[str, Any]) -> Iterator[str]:
             ("prompt SHA-256", manifest["prompt"]["sha256"]),
             ("checker SHA-256", results["scoring"]["checker"]["sha256"]),
             ("checker profile", results["scoring"]["checker"]["profile"]),
-            ("judge", _judge(results["scoring"]["judge"])),
+            ("extractor", _referee(results["scoring"].get("extractor"))),
+            ("judge", _referee(results["scoring"].get("judge"))),
             ("run", results["run"]),
         ],
     )
@@ -127,8 +133,8 @@ def _pair(values: Mapping[str, Any], *names: str) -> str:
     return ", ".join(str(values[name]) for name in names)
 
 
-def _judge(judge: Mapping[str, Any] | None) -> str:
-    return "none" if judge is None else f"{judge['model']}, decided {judge['decided']}"
+def _referee(model: Mapping[str, Any] | None) -> str:
+    return "none" if model is None else f"{model['model']}, decided {model['decided']}"
 
 
 def _number(value: Any) -> str:

@@ -15,13 +15,6 @@ ROUNDING = Fraction(101, 100)
 """A difference of exactly the tolerance must not fail on the last decimal that was written."""
 
 
-def single_number(answer: str) -> Fraction | None:
-    """The number that an answer is (irrational ones to about 50 digits); None for anything else,
-    for instance several numbers, a formula with letters, or words."""
-    members = _members(answer)
-    return members[0][0] if members and len(members) == 1 else None
-
-
 def within_tolerance(gold: str, verdict: Verdict, allowed: Sequence[Fraction]) -> Verdict:
     """Overrule an `incorrect` when every number lies within its tolerance of the gold's, in order.
 
@@ -44,6 +37,8 @@ def within_tolerance(gold: str, verdict: Verdict, allowed: Sequence[Fraction]) -
 
 
 def _members(answer: str) -> list[tuple[Fraction, Item]] | None:
+    """The numbers that an answer is (irrational ones to about 50 digits), each with its label and
+    unit; None for anything else, for instance a formula with letters, or words."""
     start_work()
     found: list[tuple[Fraction, Item]] = []
     try:

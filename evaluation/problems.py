@@ -104,8 +104,8 @@ def convert_raw(benchmark: Benchmark, path: Path, folder: Path) -> Path:
         write_folder(
             folder,
             entries,
-            source=benchmark.source or benchmark.name,
-            licence=_licence(benchmark),
+            source=benchmark.source,
+            licence=SOURCES[benchmark.source].licence,
             arguments={"benchmark": benchmark.name, "from": path.name, "split": benchmark.split},
             dropped=bad.dropped,
         )
@@ -126,17 +126,12 @@ def read_raw(
 
     Raises ValueError for a benchmark that has no source in this version.
     """
-    read = benchmark.read if images or benchmark.annotations is None else benchmark.annotations
-    if read is None:
-        if benchmark.source not in SOURCES:
-            raise ValueError(
-                f"{benchmark.name} reads data folders only, and {path} is none (no manifest.json); "
-                f"to get one: {benchmark.get}"
-            )
-        read = SOURCES[benchmark.source].read
+    if benchmark.source not in SOURCES:
+        raise ValueError(
+            f"{benchmark.name} reads data folders only, and {path} is none (no manifest.json); "
+            f"to get one: {benchmark.get}"
+        )
+    read = SOURCES[benchmark.source].read
+    if not images and benchmark.annotations is not None:
+        read = benchmark.annotations
     return read(path, split=benchmark.split or None, bad=bad, **benchmark.options)
-
-
-def _licence(benchmark: Benchmark) -> str:
-    source = SOURCES.get(benchmark.source)
-    return source.licence if source else "see the source"

@@ -2,17 +2,20 @@
 
 Writes `verdicts.jsonl` (every answer with our verdict and the published label) and
 `disagreements.jsonl` (only those where the two differ, with the whole response), and returns the
-summary that the command prints.
+summary that the command prints. The file is read twice: once for its ids and mistakes, once to
+score a few answers at a time, so that of a large one only the ids are held in memory.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
-from adora_mm.files import write_atomically
+from adora_mm.files import written_atomically
 from adora_mm.types import Problem
 from adora_mm.verify import CheckerPool
 from data_prep.sources import BadRows
@@ -20,8 +23,13 @@ from evaluation.benchmarks import Benchmark, get_benchmark
 from evaluation.dumps import FORMATS, DumpFormat, DumpRow
 from evaluation.markdown import share
 from evaluation.problems import find_data, is_data_folder, read_raw
+from evaluation.referees import NOBODY, Referees
 from evaluation.responses import Response, sample_id
 from evaluation.scoring import ScoredResponse, score_responses
+
+ROWS_AT_ONCE = 500
+Tally = Counter[tuple[bool, bool | None]]
+"""Answers by (right here, right there)."""
 
 
 def rescore(
@@ -30,8 +38,9 @@ def rescore(
     *,
     benchmark: str | None,
     data: str | None,
-    out: Path | None,
+    out: Path,
     workers: int,
+    referees: Referees = NOBODY,
 ) -> str:
     """Score a file of answers; returns one line for the command.
 
@@ -48,40 +57,73 @@ def rescore(
     if not name:
         raise ValueError(f"--format {format_name} needs --benchmark, whose profile scores it")
     chosen = get_benchmark(name)
-    rows = list(form.read(path))
-    if not rows:
+    golds = _golds(_without_gold(path, form), form, chosen, data)
+    out.mkdir(parents=True, exist_ok=True)
+    tally: Tally = Counter()
+    deciders: Counter[str] = Counter()
+    with (
+        CheckerPool(workers) as pool,
+        written_atomically(out / "disagreements.jsonl") as write_difference,
+        written_atomically(out / "verdicts.jsonl") as write_verdict,
+    ):
+        for rows in _lots(form.read(path)):
+            problems = {row.problem: _problem(row, golds) for row in rows}
+            responses = {row.id: row for row in map(_response, rows)}
+            scored = score_responses(chosen, list(problems.values()), responses, pool, referees)
+            labels = {sample_id(row.problem, row.sample): row.label for row in rows}
+            for verdict in scored:
+                label = labels[verdict.id]
+                tally[verdict.correct, label] += 1
+                deciders[verdict.decided_by] += 1
+                _write(
+                    verdict,
+                    label,
+                    problems[verdict.problem],
+                    responses[verdict.id].text,
+                    write_verdict,
+                    write_difference,
+                )
+    asked = "".join(
+        f"; the {name} decided {facts['decided']}"
+        for name, facts in referees.facts(deciders).items()
+        if facts is not None
+    )
+    return f"{path.name}: {_summary(tally)}{asked}; {out}"
+
+
+def _lots(rows: Iterable[DumpRow]) -> Iterator[list[DumpRow]]:
+    rest = iter(rows)
+    while lot := list(islice(rest, ROWS_AT_ONCE)):
+        yield lot
+
+
+def _without_gold(path: Path, form: DumpFormat) -> set[str]:
+    """Problems whose gold the file lacks, after a look at every row.
+
+    Raises ValueError for a row that cannot be read, for an empty file, and for answers that share
+    their id.
+    """
+    seen: set[str] = set()
+    bare: set[str] = set()
+    count = 0
+    for row in form.read(path):
+        count += 1
+        seen.add(sample_id(row.problem, row.sample))
+        if row.answer is None:
+            bare.add(row.problem)
+    if not seen:
         raise ValueError(f"{path}: holds no answers")
-    problems = _problems(rows, form, chosen, data)
-    responses = {
-        sample_id(row.problem, row.sample): Response(
-            id=sample_id(row.problem, row.sample),
-            problem=row.problem,
-            sample=row.sample,
-            text=row.response,
-            finish_reason="stop",
-            num_tokens=None,
-        )
-        for row in rows
-    }
-    if len(responses) != len(rows):
-        raise ValueError(f"{path}: {len(rows) - len(responses)} answers share the id of another")
-    with CheckerPool(workers) as pool:
-        scored = score_responses(chosen, list(problems.values()), responses, pool)
-    labels = {sample_id(row.problem, row.sample): row.label for row in rows}
-    folder = out or path.parent / f"{path.stem}.rescored"
-    folder.mkdir(parents=True, exist_ok=True)
-    _write(folder, scored, labels, problems, responses)
-    return f"{path.name}: {_summary(scored, labels)}; {folder}"
+    if len(seen) != count:
+        raise ValueError(f"{path}: {count - len(seen)} answers share the id of another")
+    return bare
 
 
-def _problems(
-    rows: Sequence[DumpRow], form: DumpFormat, benchmark: Benchmark, data: str | None
+def _golds(
+    wanted: set[str], form: DumpFormat, benchmark: Benchmark, data: str | None
 ) -> dict[str, Problem]:
-    """Problems by the dump's own ids; golds of the rows first, then those of the benchmark."""
-    own = {row.problem: _own_problem(row) for row in rows if row.answer is not None}
-    wanted = {row.problem for row in rows} - set(own)
+    """The benchmark's own problems of these ids, under the ids of the file."""
     if not wanted:
-        return own
+        return {}
     path = find_data(benchmark, data)
     if is_data_folder(path):
         from adora_mm.data import load_problems
@@ -97,57 +139,65 @@ def _problems(
             f"{path}: {len(missing)} of {len(wanted)} answered problems are not there, first "
             f"{missing[0]!r}; give the data of the same split with --data"
         )
-    return own | {name: replace(by_id[name], id=name) for name in sorted(wanted)}
+    return {name: replace(by_id[name], id=name) for name in wanted}
 
 
-def _own_problem(row: DumpRow) -> Problem:
+def _problem(row: DumpRow, golds: Mapping[str, Problem]) -> Problem:
+    if row.answer is None:
+        return golds[row.problem]
     return Problem(
         id=row.problem,
         question=row.question or "(not in the file)",
-        answer=row.answer or "",
+        answer=row.answer,
         choices=row.choices,
     )
 
 
+def _response(row: DumpRow) -> Response:
+    return Response(
+        id=sample_id(row.problem, row.sample),
+        problem=row.problem,
+        sample=row.sample,
+        text=row.response,
+        finish_reason="stop",
+        num_tokens=None,
+    )
+
+
 def _write(
-    folder: Path,
-    scored: Sequence[ScoredResponse],
-    labels: Mapping[str, bool | None],
-    problems: Mapping[str, Problem],
-    responses: Mapping[str, Response],
+    verdict: ScoredResponse,
+    label: bool | None,
+    problem: Problem,
+    response: str,
+    write_verdict: Callable[[str], None],
+    write_difference: Callable[[str], None],
 ) -> None:
-    lines, different = [], []
-    for row in scored:
-        problem = problems[row.problem]
-        record = {
-            "id": row.id,
-            "outcome": row.outcome,
-            "label": labels[row.id],
-            "gold": problem.answer,
-            "choices": list(problem.choices),
-            "extracted": row.extracted,
-            "reason": row.reason,
-            "decided_by": row.decided_by,
-        }
-        lines.append(json.dumps(record, ensure_ascii=False))
-        if labels[row.id] is not None and labels[row.id] != row.correct:
-            more = {"response": responses[row.id].text, "question": problem.question}
-            different.append(json.dumps(record | more, ensure_ascii=False))
-    write_atomically(folder / "disagreements.jsonl", "".join(line + "\n" for line in different))
-    write_atomically(folder / "verdicts.jsonl", "".join(line + "\n" for line in lines))
+    record = {
+        "id": verdict.id,
+        "outcome": verdict.outcome,
+        "label": label,
+        "gold": problem.answer,
+        "choices": list(problem.choices),
+        "extracted": verdict.extracted,
+        "reason": verdict.reason,
+        "decided_by": verdict.decided_by,
+    }
+    write_verdict(json.dumps(record, ensure_ascii=False) + "\n")
+    if label is not None and label != verdict.correct:
+        record |= {"response": response, "question": problem.question}
+        write_difference(json.dumps(record, ensure_ascii=False) + "\n")
 
 
-def _summary(scored: Sequence[ScoredResponse], labels: Mapping[str, bool | None]) -> str:
-    right = sum(row.correct for row in scored)
-    text = f"{right} of {len(scored)} right ({share(right / len(scored))})"
-    labelled = [row for row in scored if labels[row.id] is not None]
+def _summary(tally: Tally) -> str:
+    total, right = tally.total(), tally[True, True] + tally[True, False] + tally[True, None]
+    text = f"{right} of {total} right ({share(right / total)})"
+    labelled = total - tally[True, None] - tally[False, None]
     if not labelled:
         return text
-    theirs = sum(bool(labels[row.id]) for row in labelled)
-    ours = sum(row.correct and not labels[row.id] for row in labelled)
-    only = sum(not row.correct and bool(labels[row.id]) for row in labelled)
-    agree = len(labelled) - ours - only
+    ours, only = tally[True, False], tally[False, True]
+    theirs = tally[True, True] + only
     return (
-        f"{text}, published {share(theirs / len(labelled))}; agreement "
-        f"{share(agree / len(labelled))}, right only here {ours}, right only there {only}"
+        f"{text}, published {share(theirs / labelled)}; agreement "
+        f"{share((labelled - ours - only) / labelled)}, right only here {ours}, "
+        f"right only there {only}"
     )

@@ -13,7 +13,8 @@ from adora_mm.metrics import scores
 from adora_mm.types import Problem
 from evaluation.benchmarks import Benchmark
 from evaluation.errata import load_errata
-from evaluation.scoring import OUTCOMES, ScoredResponse
+from evaluation.manifest import read_versioned
+from evaluation.scoring import DECIDERS, OUTCOMES, ScoredResponse
 
 SCHEMA = "adora-mm/evaluation-results"
 SCHEMA_VERSION = 1
@@ -52,10 +53,7 @@ def build_results(
         "errata": {name: errata[name] for name in broken},
         "rates": _rates(rows),
         "tokens": _tokens(rows),
-        "decided_by": {
-            by: sum(row.decided_by == by for row in rows)
-            for by in ("checker", "benchmark", "judge", "engine")
-        },
+        "decided_by": {by: sum(row.decided_by == by for row in rows) for by in DECIDERS},
         "at_k": table.at_k(),
         "worst_case": table.worst_case() if benchmark.cluster else None,
         "categories": table.categories(),
@@ -191,16 +189,10 @@ def write_results(folder: Path, results: Mapping[str, Any]) -> None:
 
 def read_results(folder: Path) -> dict[str, Any]:
     """Results of a run; raises ValueError when there are none, or of another schema."""
-    path = folder / "results.json"
-    try:
-        results = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{folder}: no readable results.json; run adora eval report") from error
-    if not isinstance(results, dict) or results.get("schema") != SCHEMA:
-        raise ValueError(f"{path}: not the results of a benchmark run")
-    if results.get("schema_version") != SCHEMA_VERSION:
-        raise ValueError(
-            f"{path}: has version {results.get('schema_version')}, this release reads "
-            f"{SCHEMA_VERSION}; run adora eval report again"
-        )
-    return results
+    return read_versioned(
+        folder / "results.json",
+        SCHEMA,
+        SCHEMA_VERSION,
+        absent=f"{folder}: no readable results.json",
+        again="; run adora eval report",
+    )

@@ -3,7 +3,9 @@
     responses.jsonl   one row per problem: prompt facts, completions, verdicts
     results.json      accuracy with interval, rates, and everything needed to repeat the run
 
-It is the code of the evaluation during training (`adora_mm.validation`) on another set.
+It is the evaluation during training (`adora_mm.validation`) on another set: its prompt, its
+sampling and its checker profile, so that the number can stand beside those of `evals.jsonl`.
+Benchmarks have prompts, splits and rules of their own and run in stages (`evaluation.generate`).
 """
 
 from __future__ import annotations
@@ -14,20 +16,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from adora_mm.config import EvaluationConfig, RewardConfig
-from adora_mm.data import ImageError, check_images, fingerprint, load_problems
+from adora_mm.data import fingerprint, load_problems
 from adora_mm.files import write_atomically
-from adora_mm.models import DTYPES, policy_path
-from adora_mm.processor import Processor
-from adora_mm.prompts import PromptError
-from adora_mm.rollout import build_backend
 from adora_mm.run_folder import git_revision, versions
 from adora_mm.samples import sample_row
 from adora_mm.types import Problem
 from adora_mm.validation import EvalResult, evaluate
 from adora_mm.verify import CheckerPool
+from evaluation.engines.local import build_local_backend, build_processor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,26 +58,20 @@ def run(settings: EvalRun) -> EvalResult:
     if (settings.out / "results.json").exists():
         raise ValueError(f"{settings.out} already holds results; choose another --out")
     problems = load_problems(settings.data, limit=settings.limit)
-    processor = Processor(
-        policy_path(settings.model),
+    processor = build_processor(
+        settings.model,
+        problems,
         system_prompt=settings.system_prompt,
         min_pixels=settings.min_pixels,
         max_pixels=settings.max_pixels,
         max_prompt_tokens=settings.max_prompt_tokens,
     )
-    _refuse_unusable(problems, processor)
     config = EvaluationConfig(
         greedy=settings.samples == 0,
         samples=settings.samples,
         temperature=settings.temperature,
     )
-    backend = build_backend(
-        "transformers",
-        str(policy_path(settings.model)),
-        processor,
-        dtype=DTYPES[settings.dtype],
-        device="cuda" if torch.cuda.is_available() else "cpu",
-    )
+    backend = build_local_backend(settings.model, processor, settings.dtype)
     try:
         with CheckerPool(settings.checker_workers) as pool:
             ((result, groups),) = evaluate(
@@ -103,16 +94,6 @@ def run(settings: EvalRun) -> EvalResult:
     text = json.dumps(_results(settings, problems, result), indent=1)
     write_atomically(settings.out / "results.json", text + "\n")
     return result
-
-
-def _refuse_unusable(problems: Sequence[Problem], processor: Processor) -> None:
-    for _, reason in check_images(problems):
-        raise ValueError(reason)
-    for problem in problems:
-        try:
-            processor.check_length(problem)
-        except (PromptError, ImageError) as error:
-            raise ValueError(f"{error} (here: --max-prompt-tokens, --max-pixels)") from error
 
 
 def _results(settings: EvalRun, problems: Sequence[Problem], result: EvalResult) -> dict[str, Any]:

@@ -1,19 +1,21 @@
 """The second stage: `responses.jsonl` to `verdicts.jsonl`, on the CPU and without a model.
 
-The checker decides under the benchmark's profile, then a published tolerance may overrule it, then
-an optional judge. Scoring again, with a newer checker or a judge, needs no generation. Answers of
-one problem that state the same value share a class, which majority votes count.
+The checker decides under the benchmark's profile, then a published tolerance may overrule it; an
+optional extractor helps where no answer was found, and an optional judge has the last word. Scoring
+again, with a newer checker or with such models, needs no generation. Answers of one problem that
+state the same value share a class, which majority votes count.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from adora_mm import __version__
 from adora_mm import verify as checker_package
@@ -21,11 +23,13 @@ from adora_mm.files import write_atomically
 from adora_mm.types import Problem, Verdict
 from adora_mm.verify import CheckerPool
 from evaluation.benchmarks import Benchmark
+from evaluation.referees import NOBODY, Extractor, Judge, Referees
 from evaluation.responses import Response
 
 VERDICTS = "verdicts.jsonl"
 SCORING = "scoring.json"
 OUTCOMES = ("correct", "incorrect", "unparsed", "timeout", "error")
+DECIDERS = ("checker", "benchmark", "extractor", "judge", "engine")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,22 +48,12 @@ class ScoredResponse:
     vote: int | None
     """Number of the answer's class among the problem's samples; None where nothing was read."""
     decided_by: str
-    """`checker`, `benchmark` (its own check or tolerance), `judge`, or `engine` for errors."""
+    """One of `DECIDERS`: the checker, the benchmark (its own check or tolerance), the checker on
+    what the extractor found, the judge, or the engine for errors."""
 
     @property
     def correct(self) -> bool:
         return self.outcome == "correct"
-
-
-class Judge(Protocol):
-    """A language model that is asked where the checker found no right answer."""
-
-    facts: Mapping[str, Any]
-
-    def decide(
-        self, items: Sequence[tuple[Problem, Response, Verdict]]
-    ) -> list[tuple[Verdict, bool]]:
-        """A verdict for each item, and whether the judge made it."""
 
 
 def score_responses(
@@ -67,7 +61,7 @@ def score_responses(
     problems: Sequence[Problem],
     responses: Mapping[str, Response],
     pool: CheckerPool,
-    judge: Judge | None = None,
+    referees: Referees = NOBODY,
 ) -> list[ScoredResponse]:
     """Verdicts in the order of problems and samples; responses to other problems are refused.
 
@@ -81,8 +75,10 @@ def score_responses(
     rows = sorted(responses.values(), key=lambda row: (place[row.problem], row.sample))
     answered = [row for row in rows if row.finish_reason != "error"]
     decided = _decide(benchmark, [(by_id[row.problem], row) for row in answered], pool)
-    if judge is not None:
-        decided = _ask_judge(judge, by_id, answered, decided)
+    if referees.extractor is not None:
+        decided = _extract(referees.extractor, benchmark, by_id, answered, decided, pool)
+    if referees.judge is not None:
+        decided = _ask_judge(referees.judge, by_id, answered, decided)
     verdicts = dict(zip((row.id for row in answered), decided, strict=True))
     votes = _votes(benchmark, by_id, answered, {key: v for key, (v, _) in verdicts.items()}, pool)
     return [_row(row, verdicts.get(row.id), votes.get(row.id)) for row in rows]
@@ -107,6 +103,33 @@ def _decide(
     ]
 
 
+def _extract(
+    extractor: Extractor,
+    benchmark: Benchmark,
+    by_id: Mapping[str, Problem],
+    rows: Sequence[Response],
+    decided: Sequence[tuple[Verdict, str]],
+    pool: CheckerPool,
+) -> list[tuple[Verdict, str]]:
+    """What the extractor says is checked as if it were the response."""
+    places = [place for place, (verdict, _) in enumerate(decided) if verdict.outcome == "unparsed"]
+    asked = [(by_id[rows[place].problem], rows[place]) for place in places]
+    found = [
+        (place, problem, replace(row, text=answer))
+        for place, (problem, row), answer in zip(
+            places, asked, extractor.extract(asked), strict=True
+        )
+        if answer is not None
+    ]
+    after = list(decided)
+    checked = _decide(benchmark, [(problem, row) for _, problem, row in found], pool)
+    for (place, _, _), (verdict, _) in zip(found, checked, strict=True):
+        if verdict.outcome != "unparsed":
+            reason = f"found by the extractor; {verdict.reason}"
+            after[place] = (replace(verdict, reason=reason), "extractor")
+    return after
+
+
 def _ask_judge(
     judge: Judge,
     by_id: Mapping[str, Problem],
@@ -116,8 +139,8 @@ def _ask_judge(
     open_places = [place for place, (verdict, _) in enumerate(decided) if not verdict.correct]
     asked = [(by_id[rows[place].problem], rows[place], decided[place][0]) for place in open_places]
     after = list(decided)
-    for place, (verdict, by_judge) in zip(open_places, judge.decide(asked), strict=True):
-        if by_judge:
+    for place, verdict in zip(open_places, judge.decide(asked), strict=True):
+        if verdict is not None:
             after[place] = (verdict, "judge")
     return after
 
@@ -196,18 +219,17 @@ def _row(row: Response, decided: tuple[Verdict, str] | None, vote: int | None) -
 
 
 def write_verdicts(
-    folder: Path, rows: Sequence[ScoredResponse], *, run: str, profile: str, judge: Judge | None
+    folder: Path, rows: Sequence[ScoredResponse], *, run: str, profile: str, referees: Referees
 ) -> dict[str, Any]:
     """Write `verdicts.jsonl`, then `scoring.json` that vouches for it; returns the latter."""
     text = "".join(json.dumps(asdict(row), ensure_ascii=False) + "\n" for row in rows)
     write_atomically(folder / VERDICTS, text)
-    judged = sum(row.decided_by == "judge" for row in rows)
     facts = {
         "run": run,
         "responses_sha256": file_sha256(folder / "responses.jsonl"),
         "verdicts_sha256": file_sha256(folder / VERDICTS),
         "checker": {"version": __version__, "sha256": checker_sha256(), "profile": profile},
-        "judge": None if judge is None else {**judge.facts, "decided": judged},
+        **referees.facts(Counter(row.decided_by for row in rows)),
     }
     write_atomically(folder / SCORING, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
     return facts

@@ -13,9 +13,10 @@ from adora_mm.verify import CheckerPool
 from evaluation.benchmarks import Benchmark, get_benchmark
 from evaluation.manifest import identity, read_manifest
 from evaluation.problems import find_data, is_data_folder, select
+from evaluation.referees import NOBODY, Referees
 from evaluation.responses import Response, read_responses
 from evaluation.results import build_results, read_results, write_results
-from evaluation.scoring import Judge, ScoredResponse, read_verdicts, score_responses, write_verdicts
+from evaluation.scoring import ScoredResponse, read_verdicts, score_responses, write_verdicts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,12 +58,12 @@ def _problems(
     return tuple(chosen)
 
 
-def score_run(run: Run, *, workers: int, judge: Judge | None = None) -> list[ScoredResponse]:
+def score_run(run: Run, *, workers: int, referees: Referees = NOBODY) -> list[ScoredResponse]:
     """Score all responses and write the verdicts."""
     responses = read_responses(run.folder / "responses.jsonl", run.run)
     with CheckerPool(workers) as pool:
-        rows = score_responses(run.benchmark, run.problems, responses, pool, judge)
-    write_verdicts(run.folder, rows, run=run.run, profile=run.benchmark.profile, judge=judge)
+        rows = score_responses(run.benchmark, run.problems, responses, pool, referees)
+    write_verdicts(run.folder, rows, run=run.run, profile=run.benchmark.profile, referees=referees)
     return rows
 
 

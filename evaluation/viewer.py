@@ -12,14 +12,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import jinja2
 from markupsafe import Markup
 
 from adora_mm.files import write_atomically
 from adora_mm.report.page import OUTCOMES as KNOWN
 from adora_mm.report.page import TEMPLATES as REPORT_TEMPLATES
+from adora_mm.report.page import template
 from adora_mm.report.thumbnails import Thumbnail, thumbnail
-from adora_mm.report.wording import format_value, percent
 from adora_mm.types import Problem
 from evaluation.benchmarks import Benchmark
 from evaluation.markdown import headline
@@ -87,16 +86,8 @@ def write_viewer(
     shown = [p for p in ordered if any(p.id in side for side in answers)][:max_items]
     filters = _filters(benchmark, shown)
     items = [_item(problem, answers, filters, flipped) for problem in shown]
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(percent=percent, value=format_value)
     style = (REPORT_TEMPLATES / "style.css").read_text("utf-8")
-    page = environment.get_template("viewer.html").render(
+    page = template(TEMPLATES / "viewer.html").render(
         style=Markup(style + (TEMPLATES / "viewer.css").read_text("utf-8") + _rules(filters)),
         title=benchmark.title,
         sides=[side.results for side in sides],

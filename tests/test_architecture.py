@@ -32,7 +32,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"data", "rewards"}),
     frozenset({"advantages", "losses", "logprobs", "shared_prompts", "processor"}),
     frozenset({"integrations"}),
-    frozenset({"models", "distributed"}),
+    frozenset({"models", "distributed", "phases"}),
     frozenset({"batching", "rollout", "hub", "gradients"}),
     frozenset({"microbatch_memory", "peers"}),
     frozenset({"balance", "engine", "metrics", "plan", "samples", "optimizer_state"}),

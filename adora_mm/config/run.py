@@ -238,7 +238,15 @@ class FaultsConfig(Section):
 
 
 class LoggingConfig(Section):
+    progress: bool = True
+    """Bars below the log, on a terminal."""
     tensorboard: bool = True
+    wandb: Literal["off", "offline", "online"] = "off"
+    """Weights & Biases; `offline` writes files into the run's folder, for `wandb sync`."""
+    trackio: bool = False
+    """Trackio's local database (its own variables say where: TRACKIO_DIR)."""
+    project: str = "adora-mm"
+    """The project of this run in Weights & Biases and trackio."""
     sample_groups: int = Field(default=4, ge=0)
     """Groups written to samples/train.jsonl at each step."""
     sample_every_steps: int = Field(default=10, ge=1)

@@ -20,6 +20,7 @@ from adora_mm.verify import CheckerPool
 from data_prep.sources import BadRows
 from evaluation.benchmarks import BENCHMARKS
 from evaluation.problems import read_raw
+from evaluation.referees import NOBODY
 from evaluation.responses import Response, ResponseFile, read_responses, sample_id
 from evaluation.scoring import score_responses, write_verdicts
 
@@ -53,7 +54,7 @@ def main() -> None:
         responses = read_responses(folder / "responses.jsonl", "run")
         with CheckerPool(arguments.workers) as pool:
             scored = score_responses(benchmark, problems, responses, pool)
-        write_verdicts(folder, scored, run="run", profile=benchmark.profile, judge=None)
+        write_verdicts(folder, scored, run="run", profile=benchmark.profile, referees=NOBODY)
         elapsed, after = time.monotonic() - started, os.times()
     used = after.user + after.system - cpu.user - cpu.system
     outcomes = dict(Counter(row.outcome for row in scored))

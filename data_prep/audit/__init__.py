@@ -66,7 +66,9 @@ class Report:
     @property
     def unfit_ids(self) -> list[str]:
         """Problems with a blocking finding, in the order of the findings."""
-        return list(dict.fromkeys(f.problem_id for f in self.findings if f.blocking))
+        return list(
+            dict.fromkeys(f.problem_id for f in self.findings if f.blocking if f.problem_id)
+        )
 
     def as_json(self) -> dict[str, Any]:
         return {

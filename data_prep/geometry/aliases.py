@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from data_prep.geometry.annotations import Annotation
-from data_prep.geometry.literals import SHAPES, Argument, LiteralError, Term, is_point, parse, walk
+from data_prep.geometry.literals import SHAPES, Argument, Term, points_in, walk
 
 
 def rename(term: Term, names: Mapping[str, str]) -> Term:
@@ -23,33 +23,18 @@ def _renamed(argument: Argument, names: Mapping[str, str]) -> Argument:
     return names.get(argument, argument) if isinstance(argument, str) else rename(argument, names)
 
 
-def aliases(annotation: Annotation, terms: Sequence[Term]) -> dict[str, str]:
+def aliases(annotation: Annotation, shown: Sequence[Term], told: Sequence[Term]) -> dict[str, str]:
     """Names without a place -> the placed points that they mean; only where there is one choice."""
     placed = set(annotation.positions)
-    said = _names(_readable(annotation.text))
-    nowhere = said - placed - _names(_readable(annotation.diagram))
+    terms = [*shown, *told]
+    said = points_in(told)
+    nowhere = said - placed - points_in(shown)
     found: dict[str, str] = {}
     for name in sorted(nowhere):
         choices = _by_circle(name, terms, placed) or _by_polygon(name, annotation, terms, said)
         if len(choices) == 1:
             found[name] = choices.pop()
     return found if len(set(found.values())) == len(found) else {}
-
-
-def _readable(texts: Sequence[str]) -> list[Term]:
-    terms = []
-    for text in texts:
-        try:
-            terms.append(parse(text))
-        except LiteralError:
-            continue
-    return terms
-
-
-def _names(terms: Sequence[Term]) -> set[str]:
-    return {
-        str(arg) for term in terms for inner in walk(term) for arg in inner.args if is_point(arg)
-    }
 
 
 def _by_circle(name: str, terms: Sequence[Term], placed: set[str]) -> set[str]:

@@ -3,13 +3,12 @@
 Source: Inter-GPS (Lu et al., ACL 2021), github.com/lupantech/InterGPS, `data/geometry3k`; licence
 MIT. Two forms are read:
 
-1. The archive, three JSON files in one folder, objects by id:
+1. The archive, two JSON files in one folder, objects by id:
    `diagram_logic_forms_annot.json`
        {"12": {"point_positions": {"A": [3.0, 188.0], ...}, "line_instances": ["AB", ...],
                "circle_instances": ["X"], "diagram_logic_forms": ["Equals(LengthOf(Line(A, B)), 5)",
                "PointLiesOnCircle(E, Circle(X, radius_4_0))", ...]}, ...}
    `text_logic_forms_annot_dissolved.json`  {"12": {"text_logic_forms": ["Find(x)"]}, ...}
-   `text_templates.json` (optional)         {"12": "[Find(x)].", ...}
    Ids 0-2100 are train, 2101-2400 val, 2401-3001 test. Checked on all 3,002 real records.
 2. Folders with one `logic_form.json` each, named by id (the original layout). Checked on ten.
 
@@ -27,7 +26,6 @@ from typing import Any
 
 DIAGRAMS = "diagram_logic_forms_annot.json"
 TEXTS = "text_logic_forms_annot_dissolved.json"
-TEMPLATES = "text_templates.json"
 LICENCE = "MIT"
 _NAMES = re.compile(r"point_\d+|[A-Z]'?")
 FIRST_VAL, FIRST_TEST = 2101, 2401
@@ -40,14 +38,11 @@ class Annotation:
     id: str
     positions: Mapping[str, complex]
     """Points that have a position, y up, in pixels."""
-    unplaced: tuple[str, ...]
-    """Points that are listed without a position."""
     strokes: tuple[tuple[str, str], ...]
     circles: tuple[str, ...]
     """Centres of the circles that are listed."""
     diagram: tuple[str, ...]
     text: tuple[str, ...]
-    template: str = ""
 
     @property
     def split(self) -> str:
@@ -74,12 +69,11 @@ def read_annotations(path: Path) -> Iterator[Annotation]:
         file = folder / "logic_form.json"
         record = _load(file)
         text = record.get("dissolved_text_logic_form", record.get("text_logic_form"))
-        yield _record(file, folder.name, record, record.get("diagram_logic_form"), text, "")
+        yield _record(file, folder.name, record, record.get("diagram_logic_form"), text)
 
 
 def _read_archive(path: Path) -> Iterator[Annotation]:
     diagrams, texts = _load(path / DIAGRAMS), _load(path / TEXTS)
-    templates = _load(path / TEMPLATES) if (path / TEMPLATES).is_file() else {}
     for key in sorted(diagrams, key=_number):
         record = diagrams[key]
         if not isinstance(record, dict) or not isinstance(texts.get(key), dict):
@@ -88,7 +82,7 @@ def _read_archive(path: Path) -> Iterator[Annotation]:
             )
         forms = record.get("diagram_logic_forms")
         text = texts[key].get("text_logic_forms")
-        yield _record(path / DIAGRAMS, key, record, forms, text, str(templates.get(key, "")))
+        yield _record(path / DIAGRAMS, key, record, forms, text)
 
 
 def _number(key: str) -> int:
@@ -107,33 +101,27 @@ def _load(file: Path) -> dict[str, Any]:
     return content
 
 
-def _record(
-    file: Path, key: str, record: Mapping[str, Any], diagram: Any, text: Any, template: str
-) -> Annotation:
+def _record(file: Path, key: str, record: Mapping[str, Any], diagram: Any, text: Any) -> Annotation:
     where = f"{file}, record {key!r}"
     points = record.get("point_positions")
     if not isinstance(points, dict):
         raise ValueError(f"{where}: column 'point_positions' must be an object")
-    positions, unplaced = {}, []
+    positions = {}
     for name, value in points.items():
         if not (isinstance(value, list) and len(value) == 2):
             raise ValueError(f"{where}: column 'point_positions': {name!r} must be [x, y]")
-        if value == [-1, -1]:
-            unplaced.append(name)
-        else:
+        if value != [-1, -1]:
             positions[name] = complex(float(value[0]), -float(value[1]))
     lines = _texts(where, "line_instances", record.get("line_instances"))
     return Annotation(
         id=key,
         positions=positions,
-        unplaced=tuple(sorted(unplaced)),
         strokes=tuple(_stroke(line) for line in lines if len(_NAMES.findall(line)) == 2),
         circles=tuple(
             c for c in _texts(where, "circle_instances", record.get("circle_instances")) if c
         ),
         diagram=_texts(where, "diagram_logic_forms", diagram),
         text=_texts(where, "text_logic_forms", text),
-        template=template,
     )
 
 
@@ -145,4 +133,4 @@ def _stroke(line: str) -> tuple[str, str]:
 def _texts(where: str, column: str, value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise ValueError(f"{where}: column {column!r} must be a list of texts")
-    return tuple(item.strip() for item in value if item.strip() or column == "line_instances")
+    return tuple(item.strip() for item in value if item.strip())

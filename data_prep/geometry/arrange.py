@@ -26,8 +26,9 @@ def arrange(
     placed: dict[str, complex] = {}
     boxes: list[tuple[float, float, float, float]] = []
     scale = _scale(figure, positions)
+    centers = {ring.center for ring in figure.rings}
     for names in sorted(figure.components, key=lambda names: (-len(names), names)):
-        if len(names) < 2:
+        if len(names) < 2 and not centers.intersection(names):
             continue
         found = np.array([positions[p] for p in names])
         found = _like_picture(figure, names, found, scale)

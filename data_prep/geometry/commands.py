@@ -6,11 +6,17 @@ The solver and the drawing code are imported when a command runs, so that other 
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
-from data_prep.commands.options import Commands
+from data_prep.commands.options import (
+    Commands,
+    add_output,
+    names,
+    positive,
+    report,
+    with_progress,
+)
 
 ARCHIVE = "the folder of Geometry3K's annotation files, or its numbered folders"
 
@@ -29,9 +35,9 @@ def _add_scenes(command: argparse.ArgumentParser) -> None:
     add("--split", choices=("train", "val", "test"), help="one split only")
     add("--trust", default="stated,picture", metavar="A,B",
         help="stated, picture, offscale, rounded (default: stated,picture)")  # fmt: skip
-    add("--limit", type=_positive, help="only the first problems")
-    add("--image-px", type=_positive, default=448, help="side of the square pictures")
-    add("--workers", type=_positive, default=1, help="processes (default: 1)")
+    add("--limit", type=positive, help="only the first problems")
+    add("--image-px", type=positive, default=448, help="side of the square pictures")
+    add("--workers", type=positive, default=1, help="processes (default: 1)")
     add("--overwrite", action="store_true", help="replace a data folder that is there")
 
 
@@ -39,14 +45,13 @@ def _add_variants(command: argparse.ArgumentParser) -> None:
     command.set_defaults(run=_run_variants)
     add = command.add_argument
     add("--from", dest="path", type=Path, required=True, metavar="FOLDER", help=ARCHIVE)
-    add("--out", type=Path, required=True, metavar="FOLDER", help="the data folder to write")
-    add("--count", type=_positive, required=True, help="problems to make")
+    add_output(command)
+    add("--count", type=positive, required=True, help="problems to make")
     add("--seed", type=int, default=0)
-    add("--per-base", type=_positive, default=4, help="at most so many from one problem")
+    add("--per-base", type=positive, default=4, help="at most so many from one problem")
     add("--ways", default="numbers,scale,asked", metavar="A,B",
         help="what is changed (default: numbers,scale,asked)")  # fmt: skip
-    add("--image-px", type=_positive, default=448, help="side of the square pictures")
-    add("--overwrite", action="store_true", help="replace a data folder that is there")
+    add("--image-px", type=positive, default=448, help="side of the square pictures")
 
 
 def _run_scenes(arguments: argparse.Namespace) -> None:
@@ -59,16 +64,16 @@ def _run_scenes(arguments: argparse.Namespace) -> None:
         arguments.out,
         report=arguments.report,
         split=arguments.split,
-        trust=_names(arguments.trust),
+        trust=names(arguments.trust),
         limit=arguments.limit,
         image_px=arguments.image_px,
         workers=arguments.workers,
         overwrite=arguments.overwrite,
-        progress=_progress,
+        progress=lambda items, total: with_progress(items, "solving", total),
     )
     print(_table(summary))
     if manifest is not None:
-        print(f"{arguments.out}: {manifest['problems']} problems, {manifest['images']} images")
+        report(arguments.out, manifest)
 
 
 def _run_variants(arguments: argparse.Namespace) -> None:
@@ -81,11 +86,11 @@ def _run_variants(arguments: argparse.Namespace) -> None:
         seed=arguments.seed,
         per_base=arguments.per_base,
         image_px=arguments.image_px,
-        ways=_names(arguments.ways),
+        ways=names(arguments.ways),
         overwrite=arguments.overwrite,
+        progress=lambda entries: with_progress(entries, "writing", arguments.count),
     )
-    splits = ", ".join(f"{name} {count}" for name, count in manifest["splits"].items())
-    print(f"{arguments.out}: {manifest['problems']} problems ({splits})")
+    report(arguments.out, manifest)
     if manifest["problems"] < arguments.count:
         print(f"the bases gave no more than that with --per-base {arguments.per_base}")
 
@@ -105,18 +110,3 @@ def _table(summary: dict[str, Any]) -> str:
         words = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
         lines.append(f"reference values, {trust}: {words}")
     return "\n".join(lines)
-
-
-def _progress(count: int) -> None:
-    if count % 100 == 0:
-        print(f"\r{count} problems", end="", file=sys.stderr, flush=True)
-
-
-def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
-
-
-def _positive(value: str) -> int:
-    if not value.isdecimal() or int(value) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number from 1, not {value!r}")
-    return int(value)

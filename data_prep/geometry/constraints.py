@@ -21,8 +21,8 @@ from data_prep.geometry.fact_parts import (
 )
 from data_prep.geometry.fact_shapes import SHAPE_FACTS
 from data_prep.geometry.figure import angle_number, unwrap_measure
-from data_prep.geometry.literals import SHAPES, Term
-from data_prep.geometry.measures import Args, measure
+from data_prep.geometry.literals import SHAPES, Args, Term
+from data_prep.geometry.measures import measure
 from data_prep.geometry.model import Array, Function, Model, Unsupported, sides_of
 from data_prep.geometry.resolve import (
     is_shape,

@@ -13,8 +13,7 @@ from data_prep.geometry.fact_parts import (
     put_on_circle,
     side_at,
 )
-from data_prep.geometry.literals import Term, is_point
-from data_prep.geometry.measures import Args
+from data_prep.geometry.literals import Args, Term, is_point
 from data_prep.geometry.model import Function, Model, Unsupported, sides_of
 from data_prep.geometry.resolve import (
     bases_of,

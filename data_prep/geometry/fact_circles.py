@@ -11,8 +11,7 @@ from data_prep.geometry.fact_parts import (
     side_at,
 )
 from data_prep.geometry.figure import Ring
-from data_prep.geometry.literals import Term
-from data_prep.geometry.measures import Args
+from data_prep.geometry.literals import Args, Term
 from data_prep.geometry.model import Model, Unsupported, sides_of
 from data_prep.geometry.resolve import (
     line_of,
@@ -65,11 +64,7 @@ def _touches(model: Model, ring: Ring, line: tuple[str, str]) -> None:
         touch = nearest(touching, lambda p: 1 - slant(model.figure, line, (center, p)))
         model.add(model.cosine(line, (center, touch)), "ratio")
         return
-    at = model.figure.at
-    along, way = at[line[1]] - at[line[0]], at[center] - at[line[0]]
-    sign = 1.0 if (along.conjugate() * way).imag >= 0 else -1.0
-    off = model.off_line(center, line)
-    model.add(lambda x: sign * off(x) - radius(x), "length")
+    model.equal(model.height(center, line), radius, "length")
 
 
 def _points_between(model: Model, line: tuple[str, str], points: Sequence[str]) -> list[str]:

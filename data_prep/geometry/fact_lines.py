@@ -8,8 +8,7 @@ from data_prep.geometry.fact_parts import (
     point_of,
     put_on_circle,
 )
-from data_prep.geometry.literals import Term
-from data_prep.geometry.measures import Args
+from data_prep.geometry.literals import Args, Term
 from data_prep.geometry.model import Model
 from data_prep.geometry.resolve import (
     line_of,

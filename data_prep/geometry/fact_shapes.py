@@ -7,7 +7,7 @@ decides, as it does for a reader of the book.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
@@ -16,8 +16,8 @@ from data_prep.geometry.fact_parts import (
     equal_lengths,
     same_vector,
 )
-from data_prep.geometry.literals import Term
-from data_prep.geometry.measures import Args, measure
+from data_prep.geometry.literals import Args, Term
+from data_prep.geometry.measures import measure
 from data_prep.geometry.model import Array, Function, Model, Unsupported, sides_of
 from data_prep.geometry.resolve import (
     apex_of,
@@ -96,7 +96,7 @@ def _regular(model: Model, args: Args) -> None:
     points = polygon_of(model.figure, args[0])
     turn = 2 * math.pi / len(points)
     if model.figure.placed.issuperset(points):
-        turn *= _orientation(model, points)
+        turn *= model.orientation(points)
     for here, after in pairwise(sides_of(points)):
         for function in _turned(model, here, after, turn):
             model.add(function, "length")
@@ -118,12 +118,6 @@ def _turned(
         return np.asarray(d - (sine * a + cosine * b))
 
     return right, up
-
-
-def _orientation(model: Model, points: Sequence[str]) -> float:
-    at = [model.figure.at[p] for p in points]
-    total = sum((at[i - 1].conjugate() * at[i]).imag for i in range(len(at)))
-    return 1.0 if total >= 0 else -1.0
 
 
 def _equilateral(model: Model, args: Args) -> None:

@@ -23,6 +23,7 @@ from data_prep.geometry.literals import (
     Term,
     is_point,
     parse,
+    points_in,
     walk,
 )
 
@@ -103,16 +104,15 @@ def build_figure(annotation: Annotation) -> Figure:
     """Resolve the names of a problem."""
     shown, broken = _terms(annotation.diagram)
     told, unread = _terms(annotation.text)
-    renamed = aliases(annotation, [*shown, *told])
+    renamed = aliases(annotation, shown, told)
     shown, told = ([rename(term, renamed) for term in terms] for terms in (shown, told))
     terms = list(dict.fromkeys([*shown, *told]))
     asked = [term.args[0] for term in terms if term.head == "Find"]
     facts = [term for term in terms if term.head != "Find"]
     facts += _nested_shapes(facts, asked)
     rings = _rings(annotation, terms)
-    names = {arg for term in terms for inner in walk(term) for arg in inner.args if is_point(arg)}
-    names |= {ring.center for ring in rings} | set(annotation.positions)
-    at = _start(annotation, rings, sorted(map(str, names)))
+    names = points_in(terms) | {ring.center for ring in rings} | set(annotation.positions)
+    at = _start(annotation, rings, sorted(names))
     return Figure(
         id=annotation.id,
         at=at,

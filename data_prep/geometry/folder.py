@@ -29,9 +29,12 @@ REFERENCE = "test_values.json"
 AGREES = 1e-3
 """Relative; reference values have seven digits, and are values of rounded choices."""
 Record = dict[str, Any]
+Result = tuple[Record, Entry | None]
+Progress = Callable[[Iterable[Result], int], Iterable[Result]]
+"""Passes results on and shows how many there were, of how many."""
 
 
-def solve_one(annotation: Annotation, *, image_px: int, draw: bool) -> tuple[Record, Entry | None]:
+def solve_one(annotation: Annotation, *, image_px: int, draw: bool) -> Result:
     """The record of a problem and, if it is to be drawn and can be, its entry."""
     solved = answer(annotation)
     record = _record(annotation, solved)
@@ -89,20 +92,19 @@ class Survey:
 
 
 def solve_all(
-    annotations: Iterable[Annotation],
+    annotations: Sequence[Annotation],
     survey: Survey,
     *,
     image_px: int,
     draw: bool = True,
     trust: Sequence[str] = TRUST,
     workers: int = 1,
-    progress: Callable[[int], None] = lambda count: None,
+    progress: Progress = lambda items, total: items,
 ) -> Iterator[Entry]:
     """Entries in the order of the annotations; the survey is filled on the way."""
     work = partial(solve_one, image_px=image_px, draw=draw)
-    for count, (record, made) in enumerate(_mapped(work, annotations, workers), start=1):
+    for record, made in progress(_mapped(work, annotations, workers), len(annotations)):
         survey.records.append(record)
-        progress(count)
         if record["outcome"] not in TRUST:
             survey.dropped[f"not solved: {record['outcome']}"] += 1
         elif record["outcome"] not in trust:
@@ -114,10 +116,8 @@ def solve_all(
 
 
 def _mapped(
-    work: Callable[[Annotation], tuple[Record, Entry | None]],
-    annotations: Iterable[Annotation],
-    workers: int,
-) -> Iterator[tuple[Record, Entry | None]]:
+    work: Callable[[Annotation], Result], annotations: Sequence[Annotation], workers: int
+) -> Iterator[Result]:
     if workers == 1:
         yield from map(work, annotations)
         return
@@ -136,7 +136,7 @@ def write_scenes(
     image_px: int = 448,
     workers: int = 1,
     overwrite: bool = False,
-    progress: Callable[[int], None] = lambda count: None,
+    progress: Progress = lambda items, total: items,
 ) -> tuple[dict[str, Any], dict[str, Any] | None]:
     """Solve the annotations of a folder; returns the summary and the manifest of `out`, if given.
 

@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from data_prep.geometry.figure import Figure
-from data_prep.geometry.literals import Argument, Term, is_point
+from data_prep.geometry.literals import Argument, Term, is_point, points_in
 
 ROUNDS = 3
 FEWEST_NUMBERS = 2
@@ -27,7 +27,7 @@ def family_of(figure: Figure) -> str:
     for _ in range(ROUNDS):
         seen: dict[str, list[str]] = {}
         for term in terms:
-            for point in _points(term):
+            for point in points_in([term]):
                 seen.setdefault(point, []).append(_shape(term, {**colours, point: "*"}))
         colours = {point: _hash("|".join(sorted(shapes))) for point, shapes in seen.items()}
     return _hash("|".join(sorted(_shape(term, colours) for term in terms)))
@@ -47,12 +47,6 @@ def _terms(figure: Figure) -> Sequence[Term]:
     facts = [fact for fact in (*figure.drawn, *figure.said) if fact.head != "PointLiesOnLine"]
     asked = [] if figure.target is None else [Term("Find", (figure.target,))]
     return list(dict.fromkeys([*facts, *asked]))
-
-
-def _points(argument: Argument) -> set[str]:
-    if isinstance(argument, str):
-        return {argument} if is_point(argument) else set()
-    return set().union(*(_points(arg) for arg in argument.args))
 
 
 def _shape(argument: Argument, colours: Mapping[str, str]) -> str:

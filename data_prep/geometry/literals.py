@@ -8,7 +8,7 @@ the closing bracket, a bracket too many. What cannot be read raises `LiteralErro
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 POINT = re.compile(r"[A-Z]'?|point_\d+")
@@ -31,13 +31,16 @@ class Term:
     """`head(args...)`."""
 
     head: str
-    args: tuple[Argument, ...]
+    args: Args
 
     def __str__(self) -> str:
         return f"{self.head}({', '.join(map(str, self.args))})"
 
 
 Argument = Term | str
+Args = tuple[Argument, ...]
+Line = tuple[str, str]
+"""Two points."""
 
 
 def parse(text: str) -> Term:
@@ -85,3 +88,14 @@ def walk(argument: Argument) -> Iterator[Term]:
         yield argument
         for inner in argument.args:
             yield from walk(inner)
+
+
+def points_in(arguments: Iterable[Argument]) -> set[str]:
+    """The names of points in literals."""
+    return {
+        str(arg)
+        for argument in arguments
+        for term in walk(argument)
+        for arg in term.args
+        if is_point(arg)
+    }

@@ -10,7 +10,7 @@ an angle is chosen by its real part. Which side an angle is measured on is read 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -18,6 +18,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from data_prep.geometry.algebra import AlgebraError, evaluate, letters, parse_expression
 from data_prep.geometry.figure import Figure, Ring
 
 Array = NDArray[Any]
@@ -42,6 +43,14 @@ class Equation:
     """The literal it comes from."""
     given: bool
     """Whether it states a number of the problem, which may be rounded or wrong."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measure:
+    """A function of the unknowns and what it measures."""
+
+    function: Function
+    kind: Kind
 
 
 class Model:
@@ -91,10 +100,19 @@ class Model:
         """The place of a letter in the vector; new letters are appended."""
         return self.letter_index.setdefault(name, self.size)
 
-    def expression_values(self, names: Sequence[str]) -> Callable[[Array], Mapping[str, Array]]:
-        """Letters of an expression by name."""
-        places = {name: self.letter(name) for name in names}
-        return lambda x: {name: x[place] for name, place in places.items()}
+    def expression(self, text: str) -> Measure:
+        """The value of `2x+5` in terms of its letters; raises Unsupported."""
+        try:
+            tree = parse_expression(text)
+        except AlgebraError as error:
+            raise Unsupported(str(error)) from error
+        places = {name: self.letter(name) for name in sorted(letters(tree))}
+
+        def function(x: Array) -> Array:
+            values = {name: x[place] for name, place in places.items()}
+            return np.asarray(evaluate(tree, values) + 0 * x[0])
+
+        return Measure(function=function, kind="number")
 
     def radius(self, ring: Ring) -> Function:
         """The radius of a circle."""
@@ -191,17 +209,20 @@ class Model:
 
         return function
 
+    def height(self, point: str, line: tuple[str, str]) -> Function:
+        """Distance of a point from a line, positive on the side that the picture shows."""
+        sign, off = self.side(line[1], line[0], point), self.off_line(point, line)
+        return lambda x: sign * off(x)
+
+    def orientation(self, polygon: Sequence[str]) -> float:
+        """1 when the picture runs round a polygon counter-clockwise, else -1."""
+        at = [self.figure.at[point] for point in polygon]
+        return 1.0 if shoelace([p.real for p in at], [p.imag for p in at]) >= 0 else -1.0
+
     def area(self, polygon: Sequence[str]) -> Function:
         """Area of a polygon, positive as the picture runs round it."""
         places = [self.index[point] for point in polygon]
-        at = self.figure.at
-        sign = (
-            1.0
-            if shoelace([at[p].real for p in polygon], [at[p].imag for p in polygon]) >= 0
-            else -1.0
-        )
-        if not set(polygon) <= self.figure.placed:
-            sign = 0.0
+        sign = self.orientation(polygon) if self.figure.placed.issuperset(polygon) else 0.0
 
         def function(x: Array) -> Array:
             area = np.asarray(shoelace([x[i] for i in places], [x[i + 1] for i in places]))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 from adora_mm.types import Problem
@@ -19,6 +20,7 @@ from data_prep.geometry.literals import Argument, Term
 from data_prep.geometry.model import Unsupported
 from data_prep.geometry.redraw import Drawing, redraw
 from data_prep.geometry.wording import is_angle, question
+from data_prep.scene import Scene
 from data_prep.synthetic import png_bytes
 from data_prep.writer import Entry
 
@@ -26,6 +28,8 @@ IMAGE_PX = 448
 FONT_PX = (20, 16)
 POSES = 6
 DECIMALS = 2
+NEAR = 0.02
+"""Points nearer than this, in parts of the figure, could not be told apart."""
 LEVELS: tuple[dict[str, bool], ...] = (
     {"all_letters": True},
     {"all_letters": False},
@@ -75,6 +79,8 @@ def _fitting(drawing: Drawing, seed: str, image_px: int) -> Layout | None:
     scene = drawing.scene
     if not scene.segments and not scene.circles:
         raise Unwritable("nothing to draw")
+    if _points_touch(scene):
+        return None
     for font_px in FONT_PX:
         try:
             rng = random.Random(seed)
@@ -82,6 +88,14 @@ def _fitting(drawing: Drawing, seed: str, image_px: int) -> Layout | None:
         except LabelOverlap:
             continue
     return None
+
+
+def _points_touch(scene: Scene) -> bool:
+    """Whether two named points are so near that their letters may belong to either."""
+    points = [label.at for label in scene.labels if label.kind == "point"]
+    sizes = [2 * circle.radius for circle in scene.circles]
+    sizes += [abs(one - other) for one, other in combinations(points, 2)]
+    return any(abs(p - q) < NEAR * max(sizes) for p, q in combinations(points, 2))
 
 
 def _ask(asked: str, answer: Answer) -> tuple[str, str]:

@@ -3,32 +3,39 @@
 Every fact ends up in exactly one place. Drawn are lengths beside their segments, angles and their
 numbers, right angles, ticks for equal lengths, chevrons for parallels, arcs' degrees, points on
 lines and circles. What a picture cannot carry without doubt (an area, an angle with a ray inside, a
-length across other points, roots) is said in the question. `said_more` moves further labels into
-words, for figures in which they find no place.
+length across other points, roots) is said in the question. `values_in_words` moves all values into
+words, for figures in which their labels find no place.
 """
 
 from __future__ import annotations
 
-import cmath
-import math
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from data_prep.geometry.algebra import AlgebraError, parse_expression, text_of
 from data_prep.geometry.figure import Figure, angle_number, unwrap_measure
-from data_prep.geometry.literals import Argument, Term, is_point
+from data_prep.geometry.literals import Argument, Line, Term, points_in, walk
+from data_prep.geometry.marks import (
+    Page,
+    ends,
+    mark_groups,
+    put_angle,
+    put_arc,
+    put_in_group,
+    put_length,
+    put_right_angle,
+)
 from data_prep.geometry.model import Unsupported
-from data_prep.geometry.strokes import drawn_lines, inside, mentioned
+from data_prep.geometry.strokes import drawn_lines, inside, spoken_of
 from data_prep.geometry.wording import DEGREE, sentence
-from data_prep.scene import AngleMark, Circle, Label, Scene, Segment
+from data_prep.scene import Circle, Label, Scene, Segment
 
-Line = tuple[str, str]
-MAX_GROUPS = 3
-"""Groups of equal lengths or of parallels that marks tell apart."""
+LETTER = re.compile("[A-Z]'?")
+"""A point that has a letter; others are crossings that the book leaves without one."""
 PLAIN_LABEL = re.compile(r"[0-9a-z.+\-/*()]+")
 """What the bundled font can write, and no spelt-out root or pi."""
-WIDEST_DEG = 170
 QUIET = {"PointLiesOnLine", "PointLiesOnCircle", "Circle", "Line", "Angle", "Arc", "Point",
          "UseTheorem", "Shaded", "Triangle", "Quadrilateral", "Pentagon", "Hexagon", "Octagon",
          "Polygon", "Shape"}  # fmt: skip
@@ -41,24 +48,6 @@ class Drawing:
 
     scene: Scene
     sentences: tuple[str, ...]
-
-
-@dataclass(slots=True)
-class _Sheet:
-    """What is collected while the facts are gone through."""
-
-    figure: Figure
-    at: Mapping[str, complex]
-    lines: list[Line]
-    visible: set[str]
-    values_in_words: bool
-    angles: list[AngleMark] = field(default_factory=list)
-    labels: list[Label] = field(default_factory=list)
-    marks: list[Segment] = field(default_factory=list)
-    said: list[Term] = field(default_factory=list)
-    equal: list[set[Line]] = field(default_factory=list)
-    parallel: list[set[Line]] = field(default_factory=list)
-    used: set[tuple[str, ...]] = field(default_factory=set)
 
 
 def redraw(
@@ -75,64 +64,67 @@ def redraw(
 
     `facts` are those of the diagram that are to be shown; those of the text are always said.
     """
+    named = spoken_of(figure, figure.facts)
+    at = {point: place for point, place in at.items() if point in named}
     lines = drawn_lines(figure, at)
     rings = [
-        r
-        for r in zip(figure.rings, radii, strict=True)
-        if r[0].center in at and _is_used(r[0].points, figure)
+        (ring, radius)
+        for ring, radius in zip(figure.rings, radii, strict=True)
+        if ring.center in at and (ring.points or len(figure.rings) == 1)
     ]
-    visible = {p for line in lines for p in (*line, *inside(line, at, at))}
+    visible = _visible(figure, lines, at)
     visible |= {p for ring, _ in rings for p in ring.points if p in at}
-    sheet = _Sheet(
-        figure=figure, at=at, lines=lines, visible=visible, values_in_words=values_in_words
-    )
-    for fact in facts:
-        if not _draw(sheet, fact):
-            sheet.said.append(fact)
-    _mark_groups(sheet)
-    told = [*figure.said, *sheet.said]
-    sentences = [sentence(fact) for fact in dict.fromkeys(told) if fact.head not in QUIET]
-    target = [figure.target] if figure.target is not None else []
-    needed = mentioned([*(f for f in told if f.head not in QUIET), *target])
-    needed |= _corner_letters(target)
-    if any(not re.fullmatch("[A-Z]'?", point) for point in needed):
-        raise Unsupported("a point without a letter is spoken of")
+    page = Page(figure=figure, at=at, lines=lines, visible=visible)
+    said = [fact for fact in facts if not _draw(page, fact, values_in_words)]
+    mark_groups(page)
+    told: dict[Argument, Term] = {}
+    for fact in (*figure.said, *said):
+        if fact.head not in QUIET:
+            told.setdefault(_ordered(fact), fact)
+    sentences = tuple(map(sentence, told.values()))
+    target = () if figure.target is None else (figure.target,)
+    needed = points_in((*told.values(), *target))
     shown = visible | {ring.center for ring, _ in rings if ring.center in needed}
-    letters = {p for p in shown if re.fullmatch("[A-Z]'?", p)} if all_letters else needed
-    if missing := needed - shown - {ring.center for ring, _ in rings}:
-        raise Unsupported(f"{sorted(missing)[0]} is spoken of but not drawn")
+    _check_letters(needed, shown)
+    letters = {p for p in shown if LETTER.fullmatch(p)} if all_letters else needed
     scene = Scene(
-        segments=(*(Segment(start=at[a], end=at[b]) for a, b in lines), *sheet.marks),
+        segments=(*(Segment(start=at[a], end=at[b]) for a, b in lines), *page.marks),
         circles=tuple(Circle(center=at[ring.center], radius=radius) for ring, radius in rings),
-        dots=tuple(at[ring.center] for ring, _ in rings if ring.center in letters | needed),
-        angles=tuple(sheet.angles),
+        dots=tuple(at[ring.center] for ring, _ in rings if ring.center in letters),
+        angles=tuple(page.angles),
         labels=(
-            *sheet.labels,
-            *(Label(text=p, kind="point", at=at[p]) for p in sorted(letters | needed)),
+            *page.labels,
+            *(Label(text=p, kind="point", at=at[p]) for p in sorted(letters)),
         ),
         turn=turn,
     )
-    return Drawing(scene=scene, sentences=tuple(sentences))
+    return Drawing(scene=scene, sentences=sentences)
 
 
-def _is_used(points: Sequence[str], figure: Figure) -> bool:
-    return bool(points) or len(figure.rings) == 1
+def _visible(figure: Figure, lines: Sequence[Line], at: Mapping[str, complex]) -> set[str]:
+    """Ends and crossings of lines, and points on them of which more is said than that."""
+    more = spoken_of(figure, (f for f in figure.facts if f.head != "PointLiesOnLine"))
+    on = Counter(p for line in lines for p in inside(line, at, at))
+    return {p for line in lines for p in line} | {p for p in on if on[p] > 1 or p in more}
 
 
-def _corner_letters(target: Sequence[Argument]) -> set[str]:
-    """`Angle(B)`: the letter alone is the name."""
-    found = set()
-    for argument in target:
-        inner = unwrap_measure(argument)
-        if isinstance(inner, Term) and inner.head == "Angle" and len(inner.args) == 1:
-            found |= {str(arg) for arg in inner.args if is_point(arg)}
-    return found
+def _ordered(argument: Argument) -> Argument:
+    """The same for `Line(A, B)` and `Line(B, A)`."""
+    if isinstance(argument, str):
+        return argument
+    args = tuple(map(_ordered, argument.args))
+    return Term(argument.head, tuple(sorted(args, key=str)) if argument.head == "Line" else args)
 
 
-# -- one fact -----------------------------------------------------------------------------------
+def _check_letters(needed: set[str], shown: set[str]) -> None:
+    """Refuse points that the question speaks of and the picture does not name."""
+    if not all(map(LETTER.fullmatch, needed)):
+        raise Unsupported("a point without a letter is spoken of")
+    if missing := needed - shown:
+        raise Unsupported(f"{min(missing)} is spoken of but not drawn")
 
 
-def _draw(sheet: _Sheet, fact: Term) -> bool:
+def _draw(page: Page, fact: Term, values_in_words: bool) -> bool:
     """Draw a fact; False when it has to be said."""
     if fact.head in QUIET:
         return True
@@ -140,35 +132,49 @@ def _draw(sheet: _Sheet, fact: Term) -> bool:
         one, two = fact.args
         if isinstance(one, str):
             one, two = two, one
-        return _equals(sheet, one, two)
+        return _equals(page, one, two, values_in_words)
     if fact.head == "Perpendicular":
-        return _right_angle(sheet, fact)
+        return put_right_angle(page, fact)
     if fact.head == "Parallel":
-        return _group(sheet, sheet.parallel, fact.args)
+        return put_in_group(page, page.parallel, fact.args)
     return False
 
 
-def _equals(sheet: _Sheet, one: Argument, two: Argument) -> bool:
+def _equals(page: Page, one: Argument, two: Argument, values_in_words: bool) -> bool:
     inner, number = unwrap_measure(one), angle_number(two)
     if not isinstance(inner, Term):
         return False
     if inner.head == "Angle" and number:
-        return _number(sheet, number, inner)
+        return _number(page, number, inner)
     if isinstance(two, Term):
         other = unwrap_measure(two)
         both_lines = inner.head == "Line" and isinstance(other, Term) and other.head == "Line"
-        return both_lines and _group(sheet, sheet.equal, (inner, other))
-    if inner.head == "Line" and two in sheet.figure.line_names:
+        return both_lines and put_in_group(page, page.equal, (inner, other))
+    if inner.head == "Line" and two in page.figure.line_names:
         return False
-    label = None if sheet.values_in_words else label_text(two)
+    label = None if values_in_words else label_text(two)
     if label is None:
         return False
     if inner.head == "Line" and len(inner.args) == 2:
-        return _length(sheet, label, _line(inner))
+        return put_length(page, label, ends(inner))
     if inner.head == "Angle" and len(inner.args) == 3:
-        return _angle(sheet, _degrees(label), inner)
+        return put_angle(page, _degrees(label), inner)
     of_arc = isinstance(one, Term) and one.head == "MeasureOf" and inner.head == "Arc"
-    return of_arc and _arc(sheet, _degrees(label), inner)
+    return of_arc and put_arc(page, _degrees(label), inner)
+
+
+def _number(page: Page, number: str, angle: Term) -> bool:
+    """The number of an angle, if the question uses it; a number has no other wording."""
+    if number in _spoken_numbers(page.figure) and not put_angle(page, number, angle):
+        raise Unsupported(f"angle {number} cannot be marked")
+    return True
+
+
+def _spoken_numbers(figure: Figure) -> Iterator[str]:
+    for argument in (*figure.said, figure.target or ""):
+        yield angle_number(argument)
+        for term in walk(argument):
+            yield from map(angle_number, term.args)
 
 
 def label_text(text: str) -> str | None:
@@ -183,168 +189,3 @@ def label_text(text: str) -> str | None:
 
 def _degrees(label: str) -> str:
     return f"{label}{DEGREE}" if re.fullmatch(r"[\w.]+", label) else f"({label}){DEGREE}"
-
-
-def _line(term: Term) -> Line:
-    return str(term.args[0]), str(term.args[1])
-
-
-def _covers(sheet: _Sheet, line: Line) -> bool:
-    """Whether a segment is drawn, as a part of some line."""
-    if not set(line) <= set(sheet.at) or sheet.at[line[0]] == sheet.at[line[1]]:
-        return False
-    return any(
-        all(p in whole or p in inside(whole, sheet.at, [p]) for p in line) for whole in sheet.lines
-    )
-
-
-def _length(sheet: _Sheet, label: str, line: Line) -> bool:
-    if not _covers(sheet, line) or inside(line, sheet.at, sheet.visible):
-        return False
-    key = ("length", *sorted(line))
-    if key in sheet.used:
-        return False
-    sheet.used.add(key)
-    start, end = sheet.at[line[0]], sheet.at[line[1]]
-    sheet.labels.append(Label(text=label, kind="side", at=start, to=end))
-    return True
-
-
-def _corner_is_clear(sheet: _Sheet, first: str, vertex: str, last: str) -> bool:
-    """Both sides are drawn, the opening is not flat, and no drawn ray runs inside it."""
-    at = sheet.at
-    if not (_covers(sheet, (vertex, first)) and _covers(sheet, (vertex, last))):
-        return False
-    one, two = at[first] - at[vertex], at[last] - at[vertex]
-    opening = cmath.phase(two / one)
-    if not 4 < abs(math.degrees(opening)) < WIDEST_DEG:
-        return False
-    for point in sheet.visible - {first, vertex, last}:
-        if at[point] == at[vertex] or not _covers(sheet, (vertex, point)):
-            continue
-        turn = cmath.phase((at[point] - at[vertex]) / one) * math.copysign(1, opening)
-        if math.radians(2) < turn < abs(opening) - math.radians(2):
-            return False
-    return True
-
-
-def _angle(sheet: _Sheet, label: str, angle: Term) -> bool:
-    first, vertex, last = map(str, angle.args)
-    if not {first, vertex, last} <= set(sheet.at):
-        return False
-    key = ("angle", vertex, *_directions(sheet, first, vertex, last))
-    if key in sheet.used or not _corner_is_clear(sheet, first, vertex, last):
-        return False
-    sheet.used.add(key)
-    at = sheet.at
-    mark = AngleMark(vertex=at[vertex], start=at[first], end=at[last], text=label)
-    sheet.angles.append(mark)
-    return True
-
-
-def _directions(sheet: _Sheet, first: str, vertex: str, last: str) -> tuple[str, ...]:
-    at = sheet.at
-    ways = (cmath.phase(at[p] - at[vertex]) for p in (first, last))
-    return tuple(sorted(f"{math.degrees(way) % 360:.0f}" for way in ways))
-
-
-def _number(sheet: _Sheet, number: str, angle: Term) -> bool:
-    """The number of an angle, if the question uses it; a number has no other wording."""
-    spoken = {angle_number(a) for fact in sheet.figure.said for a in _all(fact)}
-    spoken |= {angle_number(a) for a in _all(sheet.figure.target)}
-    if number not in spoken:
-        return True
-    if not _angle(sheet, number, angle):
-        raise Unsupported(f"angle {number} cannot be marked")
-    return True
-
-
-def _all(argument: Argument | None) -> list[Argument]:
-    if argument is None:
-        return []
-    inner = argument.args if isinstance(argument, Term) else ()
-    return [argument, *(part for arg in inner for part in _all(arg))]
-
-
-def _right_angle(sheet: _Sheet, fact: Term) -> bool:
-    lines = [arg for arg in fact.args if isinstance(arg, Term) and len(arg.args) == 2]
-    if len(lines) != 2:
-        return False
-    one, two = map(_line, lines)
-    if not (_covers(sheet, one) and _covers(sheet, two)):
-        return False
-    at = sheet.at
-    common = [p for p in sheet.visible if _meets(sheet, p, one) and _meets(sheet, p, two)]
-    if not common:
-        return False
-    vertex = common[0]
-    first, last = (max(line, key=lambda p: abs(at[p] - at[vertex])) for line in (one, two))
-    if any(abs(m.vertex - at[vertex]) < 1e-9 and m.right for m in sheet.angles):
-        return True
-    sheet.angles.append(AngleMark(vertex=at[vertex], start=at[first], end=at[last], right=True))
-    return True
-
-
-def _meets(sheet: _Sheet, point: str, line: Line) -> bool:
-    return point in line or bool(inside(line, sheet.at, [point]))
-
-
-def _arc(sheet: _Sheet, label: str, arc: Term) -> bool:
-    """Degrees outside the circle at the middle of an arc that no other point divides."""
-    names, at = tuple(map(str, arc.args)), sheet.at
-    rings = [
-        r for r in sheet.figure.rings if {names[0], names[-1]} <= set(r.points) and r.center in at
-    ]
-    if len(names) != 2 or not rings or not set(names) <= set(at) or names[0] == names[1]:
-        return False
-    center = at[rings[0].center]
-    start, sweep = (
-        at[names[0]] - center,
-        cmath.phase((at[names[1]] - center) / (at[names[0]] - center)),
-    )
-    for point in rings[0].points:
-        if point in at and point not in names:
-            turn = cmath.phase((at[point] - center) / start) * math.copysign(1, sweep)
-            if 0.02 < turn < abs(sweep) - 0.02:
-                return False
-    if abs(sweep) > math.radians(WIDEST_DEG) or abs(sweep) < 0.2:
-        return False
-    middle = start * cmath.rect(1, sweep / 2)
-    along = middle * 1j * min(0.25, abs(sweep) / 4)
-    sheet.labels.append(
-        Label(text=label, kind="side", at=center + middle - along, to=center + middle + along)
-    )
-    return True
-
-
-# -- groups -------------------------------------------------------------------------------------
-
-
-def _group(sheet: _Sheet, groups: list[set[Line]], lines: Sequence[Argument]) -> bool:
-    """Put both lines into one group of equal or parallel lines; False when marks cannot say it."""
-    pair = [(_line(t) if isinstance(t, Term) and len(t.args) == 2 else ("", "")) for t in lines]
-    pair = [(min(line), max(line)) for line in pair]
-    if not all(_covers(sheet, line) for line in pair):
-        return False
-    if groups is sheet.equal and any(inside(line, sheet.at, sheet.visible) for line in pair):
-        return False
-    hit = [group for group in groups if group & set(pair)]
-    if not hit and len(groups) == MAX_GROUPS:
-        return False
-    joined = set(pair).union(*hit)
-    groups[:] = [group for group in groups if group not in hit] + [joined]
-    return True
-
-
-def _mark_groups(sheet: _Sheet) -> None:
-    for number, group in enumerate(sheet.equal, start=1):
-        for line in sorted(group):
-            start, end = (sheet.at[p] for p in line)
-            sheet.marks.append(Segment(start=start, end=end, ticks=number))
-    for number, group in enumerate(sheet.parallel, start=1):
-        first = sheet.at[sorted(group)[0][1]] - sheet.at[sorted(group)[0][0]]
-        for line in sorted(group):
-            start, end = (sheet.at[p] for p in line)
-            if ((end - start) * first.conjugate()).real < 0:
-                start, end = end, start
-            sheet.marks.append(Segment(start=start, end=end, chevrons=number, mark_at=0.4))

@@ -11,13 +11,10 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-import numpy as np
-
 from data_prep.geometry.figure import WRAPPERS, Figure, Ring
-from data_prep.geometry.literals import SHAPES, Argument, Term, is_point
+from data_prep.geometry.literals import SHAPES, Argument, Line, Term, is_point
 from data_prep.geometry.model import Unsupported, sides_of
 
-Line = tuple[str, str]
 T = TypeVar("T")
 CORNERS = {"Triangle": 3, "Pentagon": 5, "Hexagon": 6, "Heptagon": 7, "Octagon": 8}
 STRAIGHT_DEG = 172
@@ -189,15 +186,12 @@ def apex_of(figure: Figure, triangle: Sequence[str]) -> tuple[str, str, str]:
 
 
 def base_of(figure: Figure, polygon: Sequence[str]) -> Line:
-    """The side that a height stands on: the one with a foot on it, else the lowest level side."""
-    sides = sides_of(polygon)
-    if len(polygon) == 4:
-        sides = [*bases_of(figure, polygon)] if len(set(polygon)) == 4 else sides
+    """The side that a height stands on: the most level one, a low one rather than a high one."""
+    sides = bases_of(figure, polygon) if len(polygon) == 4 else sides_of(polygon)
 
     def error(side: Line) -> float:
         first, second = figure.at[side[0]], figure.at[side[1]]
         way = second - first
-        level = abs(way.imag) / max(abs(way), 1e-9)
-        return level + 0.1 * float(np.real((first + second).imag))
+        return abs(way.imag) / max(abs(way), 1e-9) + 0.1 * (first + second).imag
 
     return nearest(sides, error)

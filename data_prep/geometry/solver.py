@@ -27,8 +27,8 @@ from data_prep.geometry.constraints import MALFORMED, add_facts
 from data_prep.geometry.figure import Figure
 from data_prep.geometry.least_squares import Floats, Pull, jacobian, minimize, values
 from data_prep.geometry.literals import Term
-from data_prep.geometry.measures import Measure, measure
-from data_prep.geometry.model import Function, Model
+from data_prep.geometry.measures import measure
+from data_prep.geometry.model import Function, Measure, Model
 from data_prep.geometry.soundness import drift, fault
 
 ZERO = 1e-8
@@ -68,7 +68,6 @@ class Outcome:
     value: float | None = None
     kind: str = ""
     drift: float = 0.0
-    free: int = 0
     positions: dict[str, complex] = field(default_factory=dict)
     radii: tuple[float, ...] = ()
     unknowns: dict[str, float] = field(default_factory=dict)

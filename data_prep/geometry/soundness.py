@@ -14,10 +14,13 @@ WIDE = 0.2
 CLOSE = 0.03
 """Points that are drawn nearer than this, in parts of the picture, may be one."""
 
+NOTHING = 1e-6
+"""An answer below this is zero, and the figure has collapsed."""
+
 
 def fault(model: Model, x: Floats, scale: float, value: float) -> str:
     """Why a solution is no figure, or no answer; empty when it is sound."""
-    if not np.isfinite(value) or value <= 1e-9:
+    if not np.isfinite(value) or value <= NOTHING:
         return "the answer is not positive"
     if any(x[place] <= 1e-9 for place in model.radius_index.values()):
         return "a radius is not positive"

@@ -2,7 +2,8 @@
 
 `line_instances` list every pair of points that some line joins, and pairs that nothing joins. A
 figure with circles keeps the lines that literals speak of; one without keeps all. Of lines that lie
-on each other only the longest is drawn.
+on each other only the longest is drawn. Points that no literal names (line_instances have many) are
+left out with their strokes: no equation says where they are.
 """
 
 from __future__ import annotations
@@ -10,13 +11,36 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from data_prep.geometry.figure import Figure
-from data_prep.geometry.literals import Argument, Term, is_point, walk
+from data_prep.geometry.literals import Argument, Line, Term, is_point, points_in, walk
+from data_prep.geometry.model import Unsupported
+from data_prep.geometry.resolve import corner_of
 
-Line = tuple[str, str]
 BESIDE = 0.03
 """A line that passes a point this near, in parts of its length, was meant to go through it."""
 FLAT = 2e-3
 """How far, in parts of the figure, a point may be from a line that it lies on."""
+
+
+def spoken_of(figure: Figure, facts: Iterable[Term]) -> set[str]:
+    """Points that facts, the question or circles name, or that make the corner they name."""
+    target = () if figure.target is None else (figure.target,)
+    found = {p for ring in figure.rings for p in (ring.center, *ring.points)}
+    for argument in (*facts, *target):
+        if "$" in str(argument):  # the shape that all strokes make
+            return set(figure.at)
+        found |= points_in([argument])
+        for term in walk(argument):
+            found |= {p for arg in term.args if isinstance(arg, str) and arg.isupper() for p in arg}
+            if term.head == "Angle" and len(term.args) == 1:
+                found |= _corner(figure, term.args[0])
+    return found
+
+
+def _corner(figure: Figure, vertex: Argument) -> set[str]:
+    try:
+        return set(corner_of(figure, str(vertex)))
+    except Unsupported:
+        return set()
 
 
 def drawn_lines(figure: Figure, at: Mapping[str, complex]) -> list[Line]:
@@ -113,9 +137,9 @@ def off_line(point: complex, start: complex, end: complex) -> float:
 
 
 def extent(at: Mapping[str, complex]) -> float:
-    """The larger side of the bounding box."""
-    right = [point.real for point in at.values()]
-    up = [point.imag for point in at.values()]
+    """The larger side of the bounding box, or next to nothing."""
+    right = [point.real for point in at.values()] or [0.0]
+    up = [point.imag for point in at.values()] or [0.0]
     return max(max(right) - min(right), max(up) - min(up), 1e-12)
 
 
@@ -130,14 +154,3 @@ def inside(line: Line, at: Mapping[str, complex], points: Iterable[str]) -> list
             if 1e-3 < place < 1 - 1e-3:
                 found.append(point)
     return found
-
-
-def mentioned(arguments: Iterable[Argument]) -> set[str]:
-    """Names of points in literals."""
-    return {
-        str(arg)
-        for argument in arguments
-        for term in walk(argument)
-        for arg in term.args
-        if is_point(arg)
-    }

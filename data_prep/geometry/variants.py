@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -186,6 +186,7 @@ def write_variants(
     image_px: int = 448,
     ways: Sequence[str] = tuple(WAYS),
     overwrite: bool = False,
+    progress: Callable[[Iterable[Entry]], Iterable[Entry]] = iter,
 ) -> dict[str, Any]:
     """Write a data folder of variants; returns its manifest."""
     if unknown := sorted(set(ways) - set(WAYS)):
@@ -198,6 +199,6 @@ def write_variants(
     arguments = {"from": Path(source).name, "count": count, "seed": seed, "per_base": per_base,
                  "image_px": image_px, "ways": list(ways)}  # fmt: skip
     return write_folder(
-        out, entries, source=SOURCE, licence=LICENCE, arguments=arguments, dropped=dropped,
-        overwrite=overwrite,
+        out, progress(entries), source=SOURCE, licence=LICENCE, arguments=arguments,
+        dropped=dropped, overwrite=overwrite,
     )  # fmt: skip

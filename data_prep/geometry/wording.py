@@ -10,10 +10,9 @@ from collections.abc import Callable
 
 from data_prep.geometry.algebra import AlgebraError, parse_expression, text_of
 from data_prep.geometry.figure import COLOURS, QUALITIES, angle_number
-from data_prep.geometry.literals import SHAPES, Argument, Term, is_point
+from data_prep.geometry.literals import SHAPES, Args, Argument, Term, is_point
 from data_prep.geometry.model import Unsupported
 
-Args = tuple[Argument, ...]
 DEGREE = "\N{DEGREE SIGN}"
 
 
@@ -175,6 +174,9 @@ def _equals(args: Args) -> str:
     one, two = (_with_unit(arg, unit) for arg in args)
     if is_angle(args[0]) and not one.startswith("angle"):
         one = f"the measure of {one}"
+    terms = [arg for arg in args if isinstance(arg, Term)]
+    if len(terms) == 2 and any(term.head == "HypotenuseOf" for term in terms):
+        return f"{one} is {two}."
     return f"{one} = {two}."
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from data_prep.sources import (
+    competition_math,
     contests,
     dapo,
     dynamath,
@@ -44,6 +45,7 @@ SOURCES: dict[str, Source] = {
         mathvista.SOURCE,
         dynamath.SOURCE,
         olympiadbench.SOURCE,
+        competition_math.SOURCE,
         math500.SOURCE,
         kk.SOURCE,
         jsonl.SOURCE,

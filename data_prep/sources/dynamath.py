@@ -3,15 +3,21 @@
 Source: Zou et al., ICLR 2025 (arXiv 2411.00836), github.com/DynaMath/DynaMath; licence MIT.
 Splits: none; the published sample holds ten variants of each seed.
 
-Form: one variant in `dataset.json` beside `image/`, or several in folders `variant1`, `variant2`,
-... (any names, read in order) that each hold such a file and its images:
-    {"1": {"question": "What is the period of this function? ...", "answer": "2.0944", "image":
-     "image/image1.png", "answer_type": "float", "subject": "analytic geometry",
-     "level": "high school"}, ...}
+Two forms are read:
+
+1. one variant in `dataset.json` beside `image/`, or several in folders `variant1`, `variant2`, ...
+   (any names, read in order) that each hold such a file and its images:
+       {"1": {"question": "What is the period of this function? ...", "answer": "2.0944",
+        "image": "image/image1.png", "answer_type": "float", "subject": "analytic geometry",
+        "level": "high school"}, ...}
+2. the parquet files of the hub's `DynaMath/DynaMath_Sample`, one for each variant (`data/sample1-*`
+   or `data/sample_variant1-*`), where the columns `id`, `ground_truth`, `knowledge_level` and
+   `decoded_image` stand for the key, `answer`, `level` and `image`.
+
 The key is the seed; it goes to the metadata with the variant, so that all variants of a seed are
 known to belong together. Options are split off the question. Golds stay as published (also
 `5.000000000000001`). Checked against the 501 problems of one variant; the folders of several
-variants are this project's own arrangement.
+variants are this project's own arrangement, and the parquet form follows the dataset card only.
 """
 
 from __future__ import annotations
@@ -23,25 +29,25 @@ from typing import Any
 
 from adora_mm.types import Problem
 from data_prep.sources.options import split_options
-from data_prep.sources.rows import image_bytes, text
+from data_prep.sources.rows import text
 from data_prep.sources.source import Found, Source
-from data_prep.sources.tables import as_record, table_rows
+from data_prep.sources.tables import as_record, cell_images, table_rows
 from data_prep.writer import Entry
 
 FILE = "dataset.json"
+_SAMPLE = re.compile(r"sample(?:_variant)?(\d+)-")
 
 
 def find(path: Path, split: str | None, *, images: bool = True) -> Found:
-    """All variants, or with `split="variant2"` one folder; `images=False` leaves pictures out."""
-    files = [path / FILE] if (path / FILE).is_file() else sorted(path.glob(f"*/{FILE}"), key=_order)
-    if split is not None:
-        files = [file for file in files if file.parent.name == split]
+    """All variants, or with `split="variant2"` one of them; `images=False` leaves pictures out."""
+    files = [(name, file) for name, file in _variants(path) if split in (None, name)]
     if not files:
         wanted = f" of variant {split!r}" if split else ""
         raise ValueError(f"{path}: no DynaMath there: expected {FILE}{wanted}, or folders with it")
+    numbers = {name: n for n, name in enumerate(dict.fromkeys(name for name, _ in files), start=1)}
     rows = (
-        (where, (variant, file.parent.resolve(), row))
-        for variant, file in enumerate(files, start=1)
+        (where, (numbers[name], file.parent.resolve(), row))
+        for name, file in files
         for where, row in table_rows(file)
     )
     return rows, partial(_entry, images=images)
@@ -53,21 +59,34 @@ SOURCE = Source(
     find=find,
     licence="MIT",
     summary="DynaMath, 501 seeds in one or more variants; for evaluation",
-    needs="the folder with dataset.json and image/, or the folder of several such",
+    needs="the folder with dataset.json and image/, the folder of several such, or the hub name",
+    hub="DynaMath/DynaMath_Sample",
     evaluation_only=True,
 )
 read = SOURCE.read
 
 
-def _order(file: Path) -> tuple[int, str]:
-    digits = re.findall(r"\d+", file.parent.name)
-    return (int(digits[-1]) if digits else 0, file.parent.name)
+def _variants(path: Path) -> list[tuple[str, Path]]:
+    """(variant, file) of either form, in the order of the variants."""
+    if (path / FILE).is_file():
+        return [(path.name, path / FILE)]
+    files = [(file.parent.name, file) for file in path.glob(f"*/{FILE}")]
+    for file in path.glob("data/*.parquet"):
+        if match := _SAMPLE.match(file.name):
+            files.append((f"variant{match[1]}", file))
+    return sorted(files, key=_order)
+
+
+def _order(named: tuple[str, Path]) -> tuple[int, str, Path]:
+    digits = re.findall(r"\d+", named[0])
+    return (int(digits[-1]) if digits else 0, *named)
 
 
 def _entry(row: tuple[int, Path, Any], *, images: bool) -> Entry:
     variant, folder, columns = row
     record = as_record(columns)
-    seed = text(record, "_key")
+    of_hub = "ground_truth" in record
+    seed = text(record, "id" if of_hub else "_key")
     kind = text(record, "answer_type")
     question = text(record, "question")
     choices: tuple[str, ...] = ()
@@ -76,7 +95,7 @@ def _entry(row: tuple[int, Path, Any], *, images: bool) -> Entry:
     problem = Problem(
         id=f"dynamath-{seed}-v{variant}",
         question=question,
-        answer=text(record, "answer"),
+        answer=text(record, "ground_truth" if of_hub else "answer"),
         choices=choices,
         source="dynamath",
         split="test",
@@ -86,9 +105,10 @@ def _entry(row: tuple[int, Path, Any], *, images: bool) -> Entry:
             "variant": variant,
             "published_type": kind,
             "subject": " ".join(text(record, "subject").split()),
-            "level": text(record, "level"),
+            "level": text(record, "knowledge_level" if of_hub else "level"),
         },
     )
-    return Entry(
-        problem=problem, images=(image_bytes(folder, text(record, "image")),) if images else ()
-    )
+    if not images:
+        return Entry(problem=problem)
+    column = "decoded_image" if of_hub else "image"
+    return Entry(problem=problem, images=cell_images(record, column, folder))

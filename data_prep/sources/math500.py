@@ -3,7 +3,7 @@
 Source: Hendrycks et al. 2021 (arXiv 2103.03874), the split of Lightman et al. 2023 (2305.20050),
 github.com/openai/prm800k; licence MIT.
 
-Form: `math500.jsonl` (or `test.jsonl`) of
+Form: `math500.jsonl`, or `test.jsonl` as the hub's `HuggingFaceH4/MATH-500` has it, of
     {"problem": "Convert the point ...", "solution": "...", "answer": "\\\\left( 3, ...", "subject":
      "Precalculus", "level": 2, "unique_id": "test/precalculus/807.json"}
 Checked against all 500.
@@ -31,13 +31,15 @@ def find(path: Path, split: str | None) -> Found:
 
 
 SOURCE = Source(
-    name="math",
+    name="math500",
     title="MATH-500",
     find=find,
     splits=("test",),
     licence="MIT",
-    summary="MATH-500, text only; for evaluation",
-    needs="math500.jsonl or its folder",
+    summary="MATH-500, 500 of MATH's test problems, text only; for evaluation",
+    needs="math500.jsonl, its folder, or the hub name",
+    hub="HuggingFaceH4/MATH-500",
+    evaluation_only=True,
 )
 read = SOURCE.read
 

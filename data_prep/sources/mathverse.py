@@ -8,10 +8,12 @@ Form: `testmini.json` or `testmini_text_only.json`, a list of
      shown in the figure, ... ()\\nChoices:\\nA:40°\\nB:60°", "image": "", "answer": "D",
      "question_type": "multi-choice", "metadata": {"split": "testmini", "source": "GeoQA",
      "subject": "Plane Geometry", "subfield": "Angle"}, ...}
-Images lie beside the file or in its `images/`. Options are split off the question. In the version
-`Vision Only` the question is empty because it stands in the picture: the problem then says so, and
-its options stay in the picture too. Golds stay as published. Checked against the 788 of
-testmini_text_only; testmini from its published schema.
+Images lie beside the file or in its `images/`; in the hub's `testmini.parquet` and
+`testmini_text_only.parquet` (`AI4Math/MathVerse`) the column `image` holds them. Options are split
+off the question. In the version `Vision Only` the question is empty because it stands in the
+picture: the problem then says so, and its options stay in the picture too. Golds stay as published.
+Checked against the 788 of testmini_text_only; testmini and the parquet files only against the
+published schema.
 """
 
 from __future__ import annotations
@@ -23,9 +25,9 @@ from typing import Any
 
 from adora_mm.types import Problem
 from data_prep.sources.options import split_options
-from data_prep.sources.rows import RowError, image_bytes, text
+from data_prep.sources.rows import RowError, text
 from data_prep.sources.source import Found, Source
-from data_prep.sources.tables import as_record, table_rows
+from data_prep.sources.tables import as_record, cell_images, table_rows
 from data_prep.writer import Entry
 
 SPLITS = ("testmini", "testmini_text_only")
@@ -35,10 +37,11 @@ VISION_ONLY = "Answer the question that is shown in the picture."
 def find(path: Path, split: str | None, *, images: bool = True) -> Found:
     """One split (default: the first that is there); `images=False` leaves the pictures out."""
     wanted = (split,) if split else SPLITS
-    found = [(name, path / f"{name}.json") for name in wanted if (path / f"{name}.json").is_file()]
+    files = [(name, path / f"{name}.{kind}") for name in wanted for kind in ("parquet", "json")]
+    found = [(name, file) for name, file in files if file.is_file()]
     if not found:
-        files = " or ".join(f"{name}.json" for name in wanted)
-        raise ValueError(f"{path}: no MathVerse there: expected {files}")
+        expected = " or ".join(f"{name}.json" for name in wanted)
+        raise ValueError(f"{path}: no MathVerse there: expected {expected}")
     name, file = found[0]
     return table_rows(file), partial(_entry, folder=path.resolve(), split=name, images=images)
 
@@ -50,7 +53,8 @@ SOURCE = Source(
     splits=SPLITS,
     licence="MIT",
     summary="MathVerse, 788 problems in six versions; for evaluation",
-    needs="the folder with testmini.json or testmini_text_only.json, and images/",
+    needs="the folder with testmini.json or testmini_text_only.json, and images/, or the hub name",
+    hub="AI4Math/MathVerse",
     evaluation_only=True,
 )
 read = SOURCE.read
@@ -79,8 +83,7 @@ def _entry(columns: Any, *, folder: Path, split: str, images: bool) -> Entry:
         answer_type="choice" if metadata["question_type"] == "multi-choice" else "",
         metadata={key: value for key, value in metadata.items() if value is not None},
     )
-    wanted = images and bool(row.get("image"))
-    return Entry(problem=problem, images=(_image(folder, row),) if wanted else ())
+    return Entry(problem=problem, images=_images(folder, row) if images else ())
 
 
 def _question(row: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
@@ -96,7 +99,7 @@ def _question(row: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
     return split_options(question)
 
 
-def _image(folder: Path, row: Mapping[str, Any]) -> bytes:
-    name = text(row, "image")
-    inner = f"images/{name}"
-    return image_bytes(folder, inner if (folder / inner).is_file() else name)
+def _images(folder: Path, row: Mapping[str, Any]) -> tuple[bytes, ...]:
+    inner = folder / "images"
+    there = isinstance(row.get("image"), str) and (inner / row["image"]).is_file()
+    return cell_images(row, "image", inner if there else folder)

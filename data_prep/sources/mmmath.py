@@ -19,12 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from adora_mm.types import Problem
+from adora_mm.verify.extract import boxes
 from data_prep.sources.rows import RowError, image_bytes, kept, text
 from data_prep.sources.source import Found, Source
 from data_prep.sources.tables import as_record, split_rows
 from data_prep.writer import Entry
-
-_BOX = "\\boxed{"
 
 
 def find(path: Path, split: str | None) -> Found:
@@ -74,19 +73,10 @@ def _picture(folder: Path, name: str) -> bytes:
 
 def only_box(solution: str) -> str:
     r"""The content of `\boxed{...}`. Raises RowError unless all boxes agree and there is one."""
-    boxes: list[str] = []
-    position = solution.find(_BOX)
-    while position >= 0:
-        begin = end = position + len(_BOX)
-        depth = 1
-        while depth and end < len(solution):
-            depth += {"{": 1, "}": -1}.get(solution[end], 0)
-            end += 1
-        if depth:
-            raise RowError("open box", "column 'solution' holds a \\boxed{ that never closes")
-        boxes.append(solution[begin : end - 1].strip())
-        position = solution.find(_BOX, end)
-    found = list(dict.fromkeys(box for box in boxes if box))
+    contents, broken = boxes(solution)
+    if broken:
+        raise RowError("open box", "column 'solution' holds a \\boxed{ that never closes")
+    found = list(dict.fromkeys(box.strip() for box in contents if box.strip()))
     if len(found) != 1:
         reason = "several answers" if found else "no boxed answer"
         raise RowError(reason, f"column 'solution' holds {len(found)} different boxed answers")

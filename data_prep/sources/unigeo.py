@@ -8,14 +8,19 @@ docs/data.md has a script that turns them into the form below, to be run where t
 Form: `calculation_train.jsonl` (or .json, .parquet, .arrow; also val and test), with the names that
 the pickles have:
     {"id": 17, "English_problem": "As shown in the figure , ... then ∠BCD is equal to ()",
-     "choices": ["40°", "50°", "45°", "60°"], "label": 1, "image": "image/17.png"}
-`label` counts from 0; the gold is the text of that choice. The problems are those of GeoQA in
-translation: never mix the two, and audit one against the other's test split. Written from the code
-that reads the pickles in the authors' repository; tested on files of that schema, not on real ones.
+     "numbers": [40.0], "choices": ["40°", "50°", "45°", "60°"], "label": 1,
+     "image": "image/17.png"}
+The text names its numbers (`∠ABC = N_0`); they are put in from `numbers`, and a text that names one
+which is not there is a bad row. `label` counts from 0; the gold is the text of that choice. The
+problems are those of GeoQA in translation: never mix the two, and audit one against the other's
+test split. Written from the code that reads the pickles in the authors' repository and in others;
+script and reader are tested on pickles made to that schema, not on real ones.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +30,8 @@ from data_prep.sources.rows import RowError, text, texts
 from data_prep.sources.source import Found, Source
 from data_prep.sources.tables import as_record, cell_images, split_files, split_rows
 from data_prep.writer import Entry
+
+_NUMBER = re.compile(r"\bNS?_(\d+)")
 
 
 def find(path: Path, split: str | None) -> Found:
@@ -70,7 +77,7 @@ def _entry(row: tuple[str, int, Path, Any]) -> Entry:
     own_id = text(record, "id") if record.get("id") is not None else str(number)
     problem = Problem(
         id=f"unigeo-{split}-{own_id}",
-        question=text(record, "English_problem"),
+        question=_with_numbers(record),
         answer=labelled_choice(record, choices),
         choices=choices,
         source="unigeo",
@@ -79,3 +86,16 @@ def _entry(row: tuple[str, int, Path, Any]) -> Entry:
         metadata={"label": record["label"]},
     )
     return Entry(problem=problem, images=images)
+
+
+def _with_numbers(record: Mapping[str, Any]) -> str:
+    """The question with its numbers in the places that name them."""
+    numbers = texts(record, "numbers")
+
+    def number(name: re.Match[str]) -> str:
+        place = int(name[1])
+        if name[0].startswith("NS") or place >= len(numbers):
+            raise RowError("number not given", f"{name[0]} is none of {len(numbers)} numbers")
+        return numbers[place]
+
+    return _NUMBER.sub(number, text(record, "English_problem"))

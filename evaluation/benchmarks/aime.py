@@ -12,23 +12,20 @@ from __future__ import annotations
 
 from evaluation.benchmarks.base import Benchmark
 
-COLUMNS = {"question": "problem", "id": "row"}
-"""`row` is no column: ids are row numbers, because published ids repeat between the papers."""
 _GET = (
-    "get the {year} problems as a .jsonl with problem and answer, then: adora prep jsonl --from "
-    "FILE --map question=problem id=row --name {name} --split test --out data/{name}"
+    "get the {year} problems as a .jsonl with problem and answer, then: adora prep aime{year} "
+    "--from FILE --out data/{name}"
 )
 
 BENCHMARKS = tuple(
     Benchmark(
         name=name,
         title=f"AIME {year}",
-        source="jsonl",
+        source=f"aime{year}",
         split="test",
         items=30,
         link="https://maa.org/maa-invitational-competitions/",
         metric="accuracy, avg@k",
-        options={"columns": COLUMNS, "name": name},
         get=_GET.replace("{year}", year).replace("{name}", name),
     )
     for name, year in (("aime24", "2024"), ("aime25", "2025"))

@@ -11,24 +11,22 @@ Different here: always named with its size.
 
 from __future__ import annotations
 
-from evaluation.benchmarks.aime import COLUMNS
 from evaluation.benchmarks.base import Benchmark
 
 _GET = (
-    "get the {items} problems as a .jsonl with problem and answer, then: adora prep jsonl --from "
-    "FILE --map question=problem id=row --name {name} --split test --out data/{name}"
+    "get the {items} problems as a .jsonl with problem and answer, then: adora prep {name} --from "
+    "FILE --out data/{name}"
 )
 
 BENCHMARKS = tuple(
     Benchmark(
         name=name,
         title=title,
-        source="jsonl",
+        source=name,
         split="test",
         items=items,
         link=link,
         metric="accuracy, avg@k",
-        options={"columns": COLUMNS, "name": name},
         get=_GET.replace("{items}", str(items)).replace("{name}", name),
     )
     for name, title, items, link in (

@@ -43,8 +43,6 @@ class Benchmark:
     """Profile of the checker."""
     cluster: str = ""
     """Metadata key that related problems share; empty when all are independent."""
-    read: Callable[..., Iterator[Entry]] | None = None
-    """The benchmark's own reader, where `data_prep` has no source for it."""
     choices: bool | None = None
     """Whether options are shown and needed; None takes the problems as they are."""
     options: Mapping[str, Any] = field(default_factory=dict)

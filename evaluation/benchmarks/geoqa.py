@@ -4,8 +4,9 @@ Data: chen-judge/GeoQA (Chen et al., ACL findings 2021); test, 754 problems.
 Official protocol: https://github.com/chen-judge/GeoQA: choice accuracy of a program solver.
 Reports on vision-language models use several translated copies of different sizes.
 Metric: accuracy. Breakdown: none published.
-Different here: any data folder of GeoQA problems is taken (`data/geoqa`, split `test` when it has
-splits); its manifest says which copy it was made from, and so does the result.
+Different here: any data folder of GeoQA problems with a split `test` is taken (`data/geoqa`); its
+manifest says which copy it was made from, and so does the result. The published folder has its
+splits in pickles, which are not read: the test problems must lie in folders called `test`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ BENCHMARKS = (
         link="https://github.com/chen-judge/GeoQA",
         metric="accuracy",
         prompt=LETTER,
-        get="adora prep geoqa --from FOLDER --split test --out data/geoqa",
+        get=(
+            "put the test problems into json/test and image/test of a folder, then: "
+            "adora prep geoqa --from FOLDER --split test --out data/geoqa"
+        ),
     ),
 )

@@ -15,13 +15,13 @@ BENCHMARKS = (
     Benchmark(
         name="math500",
         title="MATH-500",
-        source="math",
+        source="math500",
         split="test",
         items=500,
         link="https://github.com/openai/prm800k",
         metric="accuracy",
         categories=("subject", "level"),
         get="get the 500 problems as math500.jsonl, then: "
-        "adora prep math --from math500.jsonl --out data/math500",
+        "adora prep math500 --from math500.jsonl --out data/math500",
     ),
 )

@@ -6,8 +6,11 @@ Official protocol: https://github.com/ZrrSkywalker/MathVerse: a GPT model extrac
 another call judges it against the gold; a CoT score rates single steps.
 Metric: accuracy, of all and by version. The versions of one problem are one cluster, so the
 interval is that of problems, not of rows. Breakdown: version, subject, subfield, question type.
-Different here: no paid judge; the checker decides, and `--judge` is optional. No CoT score. The
+Different here: the checker decides; an extractor and a judge are optional (docs/evaluation.md). The
 official average of the paper's tables leaves the text-only version out, as `mathverse` does.
+No CoT score (0.7 times the mean mark of the steps plus 0.3 times the final answer's): its marks are
+opinions of one GPT-4V release about steps that a GPT-4 release had picked out, without gold steps
+to check them by. Another judge gives another number, which cannot stand beside the published ones.
 """
 
 from __future__ import annotations

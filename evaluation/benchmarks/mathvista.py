@@ -5,10 +5,10 @@ it is forbidden; a training run refuses it.
 Official protocol: https://github.com/lupantech/MathVista: GPT extracts the answer; a choice becomes
 the most similar option by edit distance; integers are cut off, floats are rounded to `precision`.
 Metric: accuracy. Breakdown: task, context, grade, language, question type, source.
-Different here: no paid extractor, and no nearest option: an answer that names no option is wrong,
-where the official rule always picks one (a guess right one time in four). Floats round to the
-gold's own decimals, which are the published `precision`. A decimal for an integer is not cut off:
-4.9 is not 4.
+Different here: the checker reads the answer, and an extractor is optional (`--extractor-url`). No
+nearest option: an answer that names no option is wrong, where the official rule always picks one (a
+guess right one time in four). Floats round to the gold's own decimals, which are the published
+`precision`. A decimal for an integer is not cut off: 4.9 is not 4.
 """
 
 from __future__ import annotations

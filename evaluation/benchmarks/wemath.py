@@ -10,59 +10,17 @@ wrong and the whole wrong), inadequate generalisation (steps right, whole wrong)
 Breakdown: key (step), knowledge concept. The rows of one composite problem are one cluster.
 Different here: letters are read by the checker, not as the first character after "Answer"; `all` is
 the number of composite problems that were run, so that a subset has a score (officially fixed 525).
-
-Form: `testmini.json`, a list of {"ID": "3steps_165", "key": "3steps_3", "question": "...",
-"option": "A. 200.96;B. 3215.36;...", "answer": "B", "image_path": "3steps/image/165-3.png",
-"knowledge concept": "Area of Circles", ...}, images below its folder. Written from the published
-schema; tested on files of that schema, not on the real one. Licence: CC BY-NC 4.0 as published.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from adora_mm.types import Problem
-from data_prep.sources.options import split_options
-from data_prep.sources.rows import BadRows, convert, image_bytes, text
-from data_prep.sources.tables import as_record, table_rows
-from data_prep.writer import Entry
+from data_prep.sources import wemath as source
 from evaluation.benchmarks.base import LETTER, Benchmark
-
-
-def read(
-    path: Path,
-    *,
-    split: str | None = None,
-    limit: int | None = None,
-    bad: BadRows | None = None,
-    images: bool = True,
-) -> Iterator[Entry]:
-    """Entries of `testmini.json` in a folder; `images=False` leaves the pictures out."""
-    to_entry = partial(_entry, folder=path.resolve(), images=images)
-    yield from convert(table_rows(path / "testmini.json"), to_entry, limit=limit, bad=bad)
-
-
-def _entry(columns: Any, *, folder: Path, images: bool) -> Entry:
-    row = as_record(columns)
-    _, choices = split_options("Options: " + text(row, "option").replace(";", "\n"))
-    if not choices:
-        _, choices = split_options(text(row, "option").replace(";", "\n"))
-    name, key = text(row, "ID"), text(row, "key")
-    problem = Problem(
-        id=f"wemath-{name}-{key}" if name != key else f"wemath-{name}",
-        question=text(row, "question"),
-        answer=text(row, "answer"),
-        choices=choices,
-        source="wemath",
-        split="testmini",
-        answer_type="choice",
-        metadata={"part": name, "key": key, "concept": row.get("knowledge concept", "")},
-    )
-    data = (image_bytes(folder, text(row, "image_path")),) if images else ()
-    return Entry(problem=problem, images=data)
 
 
 def four_dimensions(problems: Sequence[Problem], scores: Mapping[str, float]) -> dict[str, Any]:
@@ -118,9 +76,11 @@ BENCHMARKS = (
         categories=("key", "concept"),
         prompt=LETTER,
         cluster="part",
-        read=read,
         summarise=four_dimensions,
-        get="get data/ of github.com/We-Math/We-Math and give it with --data",
-        annotations=partial(read, images=False),
+        get=(
+            "get testmini.json and the pictures of We-Math/We-Math in one folder, then: "
+            "adora prep wemath --from FOLDER --out data/wemath"
+        ),
+        annotations=partial(source.read, images=False),
     ),
 )

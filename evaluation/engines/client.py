@@ -1,23 +1,22 @@
 """A client of OpenAI-compatible endpoints: one request, retried as long as that makes sense.
 
-Only the standard library: `urllib` in threads. Timeouts, refused connections, cut-off bodies and
-the statuses 408, 409, 425, 429 and 5xx are tried again with growing pauses (`Retry-After` counts);
-any other 4xx is final for this request. 401, 403 and 404 are final for the run, and so is an
-endpoint that fails many times in a row.
+`httpx2` carries the requests of all threads. Timeouts, refused connections, cut-off bodies and the
+statuses 408, 409, 425, 429 and 5xx are tried again with growing pauses (`Retry-After` counts) that
+end when the run is stopped; any other 4xx is final for this request. 401, 403 and 404 are final for
+the run, and so is an endpoint that fails many times in a row.
 """
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import random
 import threading
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+import httpx2
 
 RETRIED = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 FATAL = frozenset({401, 403, 404, 405})
@@ -60,6 +59,11 @@ class Endpoint:
                 f"--base-url {config.base_url}: must start with http:// or https://"
             )
         self.config = config
+        self._client = httpx2.Client(
+            timeout=httpx2.Timeout(config.timeout_s, pool=None),
+            limits=httpx2.Limits(max_connections=None),
+            follow_redirects=True,
+        )
         self._lock = threading.Lock()
         self._failed_in_a_row = 0
         self._stopped = threading.Event()
@@ -67,6 +71,10 @@ class Endpoint:
     def stop(self) -> None:
         """Let no request start any more; those in flight end with their present attempt."""
         self._stopped.set()
+
+    def close(self) -> None:
+        """Close the connections; no request may follow."""
+        self._client.close()
 
     def check(self) -> None:
         """Ask for the list of models once. Raises EndpointError when nobody answers, when the key
@@ -126,20 +134,26 @@ class Endpoint:
         key = os.environ.get(self.config.key_variable)
         if key:
             headers["Authorization"] = f"Bearer {key}"
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(url, data=data, headers=headers)
+        text = bytearray()
         try:
-            with urllib.request.urlopen(request, timeout=self.config.timeout_s) as answer:
-                text = answer.read(MAX_BODY_BYTES)
-        except urllib.error.HTTPError as error:
-            raise _refused(error) from error
-        except TimeoutError as error:
+            with self._client.stream(
+                "GET" if body is None else "POST",
+                url,
+                content=None if body is None else json.dumps(body),
+                headers=headers,
+            ) as answer:
+                for part in answer.iter_bytes():
+                    text += part
+                    if len(text) > MAX_BODY_BYTES:
+                        raise _Failure(f"the reply is over {MAX_BODY_BYTES} bytes", again=True)
+        except httpx2.TimeoutException as error:
             raise _Failure(f"no reply within {self.config.timeout_s:g} s", again=True) from error
-        except (OSError, http.client.HTTPException) as error:
-            reason = error.reason if isinstance(error, urllib.error.URLError) else error
-            if isinstance(reason, TimeoutError):
-                reason = f"no reply within {self.config.timeout_s:g} s"
-            raise _Failure(f"no connection: {_line(str(reason))}", again=True) from error
+        except httpx2.InvalidURL as error:
+            raise _Failure(f"no address: {_line(str(error))}", again=False) from error
+        except httpx2.HTTPError as error:
+            raise _Failure(f"no connection: {_line(str(error))}", again=True) from error
+        if not answer.is_success:
+            raise _refused(answer, text.decode("utf-8", errors="replace"))
         try:
             reply = json.loads(text)
         except ValueError as error:
@@ -174,16 +188,12 @@ class _Failure(Exception):
         self.again, self.status, self.wait_s = again, status, wait_s
 
 
-def _refused(error: urllib.error.HTTPError) -> _Failure:
-    try:
-        body = error.read(4000).decode("utf-8", errors="replace")
-    except (OSError, http.client.HTTPException):
-        body = ""
-    wait = error.headers.get("Retry-After", "") if error.headers else ""
+def _refused(answer: httpx2.Response, body: str) -> _Failure:
+    wait = answer.headers.get("Retry-After", "")
     return _Failure(
-        f"HTTP {error.code}: {_line(_message(body)) or error.reason}",
-        again=error.code in RETRIED or error.code >= 500,
-        status=error.code,
+        f"HTTP {answer.status_code}: {_line(_message(body)) or answer.reason_phrase}",
+        again=answer.status_code in RETRIED or answer.status_code >= 500,
+        status=answer.status_code,
         wait_s=float(wait) if wait.strip().isdecimal() else None,
     )
 

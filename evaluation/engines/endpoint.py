@@ -74,7 +74,7 @@ class EndpointEngine:
             executor.shutdown(wait=False, cancel_futures=True)
 
     def close(self) -> None:
-        """Nothing is held between calls."""
+        self._endpoint.close()
 
     def _ask(self, problem: Problem, sample: int, plan: SamplePlan) -> Response:
         name = sample_id(problem.id, sample)

@@ -4,11 +4,57 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import torch
+
+from adora_mm.data import ImageError, check_images
+from adora_mm.models import DTYPES, policy_path
 from adora_mm.processor import Processor
-from adora_mm.rollout import RolloutBackend, Sampling
+from adora_mm.prompts import PromptError
+from adora_mm.rollout import RolloutBackend, Sampling, build_backend
 from adora_mm.types import Problem
 from evaluation.engines.base import SamplePlan, Shard, batches, missing_samples
 from evaluation.responses import Response, ResponseFile, sample_id
+
+
+def build_processor(
+    model: str,
+    problems: Sequence[Problem],
+    *,
+    system_prompt: str,
+    min_pixels: int | None,
+    max_pixels: int | None,
+    max_prompt_tokens: int,
+) -> Processor:
+    """The model's processor, once every problem was found to fit into a prompt of it.
+
+    Raises ValueError, with one line, for the first image or prompt that cannot be used.
+    """
+    for _, reason in check_images(problems):
+        raise ValueError(reason)
+    processor = Processor(
+        policy_path(model),
+        system_prompt=system_prompt,
+        min_pixels=min_pixels,
+        max_pixels=max_pixels,
+        max_prompt_tokens=max_prompt_tokens,
+    )
+    for problem in problems:
+        try:
+            processor.check_length(problem)
+        except (PromptError, ImageError) as error:
+            raise ValueError(f"{error} (here: --max-prompt-tokens, --max-pixels)") from error
+    return processor
+
+
+def build_local_backend(model: str, processor: Processor, dtype: str) -> RolloutBackend:
+    """The training loop's `transformers` backend, on the GPU where there is one."""
+    return build_backend(
+        "transformers",
+        str(policy_path(model)),
+        processor,
+        dtype=DTYPES[dtype],
+        device="cuda" if torch.cuda.is_available() else "cpu",
+    )
 
 
 class LocalEngine:

@@ -1,25 +1,37 @@
 """vLLM offline: the engine for real models on GPUs, imported only when it is asked for.
 
-Written against the documented interface of vLLM 0.32 (`LLM.generate` with `prompt_token_ids` and
-`multi_modal_data`, `SamplingParams`). Not run by us: no GPU machine with vLLM was at hand.
-The prompt's tokens are ours, so that every engine sees the same prompt. vLLM expands the images
-itself; a prompt that comes out longer or shorter than ours means other pixel limits and stops the
-run. Each sample is a request of its own with its own seed.
+The prompt's tokens are ours, so that every engine sees the same prompt, and pictures are resized
+here, because vLLM's resizing differs by rounding. vLLM expands the images itself; a prompt that
+comes out longer or shorter than ours means other pixel limits and stops the run. Each sample is a
+request of its own with its own seed, and ends at the tokens of the model's generation config.
 """
 
 from __future__ import annotations
 
+import importlib.metadata
+import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import torch
+from PIL import Image
+
 from adora_mm.data import open_image
-from adora_mm.processor import Processor
+from adora_mm.processor import Processor, Prompt
 from adora_mm.types import Problem
 from evaluation.engines.base import SamplePlan, Shard, batches, missing_samples, request_seed
 from evaluation.responses import Response, ResponseFile, sample_id
 
 BATCHES_AT_ONCE = 16
 """vLLM schedules by itself: a few batches go in together, and are stored together."""
+ABSENT = "--backend vllm needs the vllm package: pip install -r requirements/gpu.txt"
+QUIET = {
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",  # one process, which ends with ours
+    "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+    "VLLM_NO_USAGE_STATS": "1",
+    "VLLM_LOGGING_LEVEL": "WARNING",
+}
+"""Environment of the engine, where the user says nothing else."""
 
 
 class VllmEngine:
@@ -35,23 +47,28 @@ class VllmEngine:
         max_prompt_tokens: int,
         min_pixels: int | None,
         max_pixels: int | None,
+        max_images: int,
     ) -> None:
+        for name, value in QUIET.items():
+            os.environ.setdefault(name, value)
         try:
             import vllm
         except ImportError as error:
-            raise ValueError(
-                "--backend vllm needs the vllm package: pip install -r requirements/gpu.txt"
-            ) from error
+            raise ValueError(ABSENT) from error
         limits = {"min_pixels": min_pixels, "max_pixels": max_pixels}
         given = {name: value for name, value in limits.items() if value is not None}
+        options: dict[str, Any] = {"mm_processor_kwargs": given} if given else {}
+        if processor.image_processor is not None:
+            options["limit_mm_per_prompt"] = {"image": max_images, "video": 0}
         self._vllm: Any = vllm
         self._processor = processor
         self._llm: Any = vllm.LLM(
             model=model,
             dtype=dtype,
-            max_model_len=max_prompt_tokens + max_new_tokens,
+            max_model_len=min(max_prompt_tokens + max_new_tokens, window_tokens(model)),
             seed=0,
-            **({"mm_processor_kwargs": given} if given else {}),
+            enforce_eager=not torch.cuda.is_available(),  # compiling for a CPU takes minutes
+            **options,
         )
 
     def answer(
@@ -82,7 +99,7 @@ class VllmEngine:
             )
             for problem, sample in wanted
         ]
-        outputs = self._llm.generate(prompts, sampling)
+        outputs = self._llm.generate(prompts, sampling, use_tqdm=False)
         rows = []
         for (problem, sample), output, length in zip(wanted, outputs, lengths, strict=True):
             if len(output.prompt_token_ids) != length:
@@ -120,8 +137,38 @@ class VllmEngine:
             ]
             encoded = self._processor.encode_images(problem, images)
             prompt: dict[str, Any] = {"prompt_token_ids": list(encoded.unexpanded_ids)}
-            if images:
-                prompt["multi_modal_data"] = {"image": images}
+            if encoded.image_grid_thw is not None:
+                prompt["multi_modal_data"] = {"image": self._resized(images, encoded)}
             prompts.append(prompt)
             lengths.append(len(encoded.token_ids))
         return prompts, lengths
+
+    def _resized(self, images: Sequence[Image.Image], encoded: Prompt) -> list[Image.Image]:
+        """The pictures in the size that the processor gave them."""
+        assert encoded.image_grid_thw is not None
+        settings: Any = self._processor.image_processor
+        sizes = [
+            (columns * settings.patch_size, rows * settings.patch_size)
+            for _, rows, columns in encoded.image_grid_thw.tolist()
+        ]
+        return [
+            image.resize(size, settings.resample) for image, size in zip(images, sizes, strict=True)
+        ]
+
+
+def window_tokens(model: str) -> int:
+    """The most tokens that the model takes; vLLM refuses to start with room for more."""
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(model).get_text_config()
+    return int(config.max_position_embeddings)
+
+
+def vllm_version() -> str:
+    """For the manifest, without the seconds of an import. Raises ValueError without the package."""
+    for name in ("vllm", "vllm-cpu"):
+        try:
+            return importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    raise ValueError(ABSENT)

@@ -21,6 +21,7 @@ from data_prep import cli
 from data_prep.audit import Report, audit
 from data_prep.audit.pictures import alike, image_tokens, look_at
 from data_prep.audit.statistics import answer_kind, histogram, spread
+from data_prep.sources import SOURCES
 from data_prep.texts import near_texts, numbers_of, say_the_same, tokens_of, wording_of
 from data_prep.writer import Entry, write_folder
 
@@ -461,7 +462,24 @@ def test_a_recipe_gives_its_limits(tmp_path: Path, capsys: pytest.CaptureFixture
 
 
 def test_a_benchmark_is_not_to_be_trained_on(tmp_path: Path) -> None:
-    write(tmp_path / "set", entry(1, source="mathvision"))
+    benchmarks = [name for name, source in SOURCES.items() if source.evaluation_only]
+    assert {"mathvision", "math500", "amc83", "aime2024", "mathvista"} <= set(benchmarks)
+    write(tmp_path / "set", *(entry(n, source=name) for n, name in enumerate(benchmarks)))
+    assert command("audit", tmp_path / "set") == 1
+    report = json.loads((tmp_path / "set.audit.json").read_text())
+    assert report["counts"] == {"evaluation_set": 1}
+    (finding,) = report["findings"]
+    named = finding["message"].removesuffix(": an evaluation set, not to be trained on")
+    assert named.split(", ") == sorted(benchmarks)
+    page = (tmp_path / "set.audit.html").read_text()
+    assert "The folder as a whole must not be trained on." in page
+
+
+def test_the_published_math_500_is_found_by_the_name_of_its_problems(
+    shared_data: Path, tmp_path: Path
+) -> None:
+    words = ["--from", shared_data / "text", "--out", tmp_path / "set", "--limit", "3"]
+    assert command("math500", *words) == 0
     assert command("audit", tmp_path / "set") == 1
     report = json.loads((tmp_path / "set.audit.json").read_text())
     assert report["counts"] == {"evaluation_set": 1}

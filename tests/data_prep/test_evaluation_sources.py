@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from source_files import png, write_parquet
 
 from adora_mm.types import Problem
 from data_prep.sources import SOURCES, BadRows
@@ -140,9 +141,125 @@ def test_olympiadbench_refuses_proofs(tmp_path: Path) -> None:
 
 
 def test_math_500(shared_data: Path) -> None:
-    problems = read("math", shared_data / "text")
+    problems = read("math500", shared_data / "text")
     assert len(problems) == 500
     assert Counter(problem.metadata["level"] for problem in problems)[5] == 134
+    assert SOURCES["math500"].evaluation_only
+    assert {problem.source for problem in problems} == {"math500"}, "the audit goes by this name"
+
+
+def test_the_golds_of_math_are_the_last_boxes(shared_data: Path, tmp_path: Path) -> None:
+    """Real solutions, those of MATH-500, in the original folders."""
+    rows = [json.loads(line) for line in (shared_data / "text/math500.jsonl").open("rb")]
+    for row in rows:
+        file = tmp_path / row["unique_id"]
+        file.parent.mkdir(parents=True, exist_ok=True)
+        columns = {"type": row["subject"], "level": f"Level {row['level']}"}
+        columns |= {name: row[name] for name in ("problem", "solution")}
+        file.write_text(json.dumps(columns))
+    problems = {problem.id: problem for problem in read("math", tmp_path)}
+    golds = {
+        f"math-{row['unique_id'].removesuffix('.json').replace('/', '-')}": row["answer"].strip()
+        for row in rows
+    }
+    assert {key: problem.answer for key, problem in problems.items()} == golds
+    one = problems["math-test-precalculus-807"]
+    assert (one.split, one.metadata["type"]) == ("test", "Precalculus")
+    assert read("math", tmp_path, split="test") == list(problems.values())
+    with pytest.raises(ValueError, match="no MATH there"):
+        read("math", tmp_path, split="train")
+
+
+def test_math_in_the_tables_of_the_hub(tmp_path: Path) -> None:
+    row = {"problem": "1+1?", "level": "Level 1", "type": "Algebra"}
+    good = row | {"solution": "First \\boxed{1}, then $\\boxed{2}$."}
+    write_parquet(tmp_path / "algebra/train-00000-of-00001.parquet", [good, good])
+    write_parquet(tmp_path / "geometry/train-00000-of-00001.parquet", [good])
+    write_parquet(tmp_path / "algebra/test-00000-of-00001.parquet", [row | {"solution": "2"}])
+    train = read("math", tmp_path, split="train")
+    assert [p.id for p in train] == ["math-train-1", "math-train-2", "math-train-3"]
+    assert {p.answer for p in train} == {"2"}
+    with pytest.raises(ValueError, match=r"test-.*row 1: column 'solution' holds no boxed answer"):
+        read("math", tmp_path, split="test")
+
+
+def test_math_500_is_never_taken_for_math(shared_data: Path) -> None:
+    with pytest.raises(ValueError, match=r"this is MATH-500, an evaluation set: `adora prep math5"):
+        read("math", shared_data / "text/math500.jsonl")
+
+
+# -- the hub's parquet files, made to the schemas of their cards ----------------------------------
+
+PICTURE = {"bytes": png(), "path": "1.png"}
+
+
+def test_mathvista_on_the_hub(tmp_path: Path) -> None:
+    more = {"category": "math", "language": "english", "skills": ["algebra"], "source": "SciBench"}
+    row = {
+        "pid": "7", "question": "How far?", "image": "images/7.jpg", "decoded_image": PICTURE,
+        "choices": None, "unit": "m", "precision": 1.0, "answer": "1.2", "metadata": more,
+        "question_type": "free_form", "answer_type": "float", "query": "Hint: ...",
+    }  # fmt: skip
+    chosen = row | {"pid": "8", "choices": ["1", "2"], "answer": "2", "unit": None}
+    write_parquet(tmp_path / "data/testmini-00000-of-00001-7256.parquet", [row, chosen])
+    write_parquet(tmp_path / "data/test-00000-of-00002-6a61.parquet", [row | {"answer": ""}])
+    first, second = SOURCES["mathvista"].read(tmp_path)
+    assert (first.problem.id, first.problem.question) == ("mathvista-7", "How far? (Unit: m)")
+    assert first.problem.metadata["precision"] == 1.0
+    assert (second.problem.choices, second.problem.answer) == (("1", "2"), "2")
+    assert first.images == second.images == (png(),)
+
+
+def test_mathverse_on_the_hub(tmp_path: Path) -> None:
+    row = {
+        "sample_index": "5", "problem_index": "1", "problem_version": "Vision Dominant",
+        "question": "Find x.", "image": PICTURE, "answer": "4", "question_type": "free-form",
+        "metadata": {"split": "testmini", "source": "GeoQA", "subject": "Plane Geometry"},
+        "query_wo": "...", "query_cot": "...", "question_for_eval": "Find x.",
+    }  # fmt: skip
+    write_parquet(tmp_path / "testmini.parquet", [row])
+    (tmp_path / "testmini.json").write_text("[]")  # its pictures are in an archive: not read
+    (entry,) = SOURCES["mathverse"].read(tmp_path)
+    assert (entry.problem.id, entry.images) == ("mathverse-5", (png(),))
+    assert entry.problem.metadata["version"] == "Vision Dominant"
+    text_only = row | {"image": None, "problem_version": "Text Only"}
+    write_parquet(tmp_path / "testmini_text_only.parquet", [text_only])
+    (entry,) = SOURCES["mathverse"].read(tmp_path, split="testmini_text_only")
+    assert (entry.problem.id, entry.images) == ("mathverse-text-5", ())
+
+
+@pytest.mark.parametrize("name", ["sample{}-00000-of-00001", "sample_variant{}-00000-of-00001"])
+def test_dynamath_on_the_hub(name: str, tmp_path: Path) -> None:
+    row = {
+        "id": "3", "question": "Which? Choices: (A) 1 (B) 2", "image": "images/3.png",
+        "decoded_image": PICTURE, "ground_truth": "B", "answer_type": "multiple choice",
+        "subject": "algebra", "knowledge_level": "high school",
+    }  # fmt: skip
+    for variant in (1, 2, 10):
+        write_parquet(tmp_path / f"data/{name.format(variant)}.parquet", [row])
+    write_parquet(tmp_path / "data/sample_all-00000-of-00001.parquet", [row] * 3)
+    entries = list(SOURCES["dynamath"].read(tmp_path))
+    assert [e.problem.id for e in entries] == [f"dynamath-3-v{n}" for n in (1, 2, 3)]
+    one = entries[2]
+    assert (one.problem.choices, one.problem.answer, one.images) == (("1", "2"), "B", (png(),))
+    assert one.problem.metadata["level"] == "high school"
+    assert len(read("dynamath", tmp_path, split="variant10", images=False)) == 1
+
+
+def test_olympiadbench_on_the_hub(tmp_path: Path) -> None:
+    row = {
+        "id": 1606, "question": "See <image_1>. Find x.", "solution": ["..."], "error": None,
+        "final_answer": ["2"], "context": None, "image_1": PICTURE, "image_2": None, "unit": None,
+        "modality": "Multimodal", "is_multiple_answer": False, "answer_type": "Numerical",
+        "subfield": "Combinatorics", "language": "English",
+    }  # fmt: skip
+    for part in ("OE_TO_maths_en_COMP", "OE_MM_maths_en_COMP"):
+        write_parquet(tmp_path / f"OlympiadBench/{part}/{part}.parquet", [row])
+    (entry,) = SOURCES["olympiadbench"].read(tmp_path)
+    assert (entry.problem.id, entry.problem.split) == ("olympiadbench-1606", "test")
+    assert (entry.problem.question, entry.images) == ("See . Find x.", (png(),))
+    (other,) = SOURCES["olympiadbench"].read(tmp_path, split="OE_MM_maths_en_COMP")
+    assert other.problem.split == "OE_MM_maths_en_COMP"
 
 
 @pytest.mark.parametrize(("split", "count"), [("test", 500), ("train", 4500)])
@@ -159,7 +276,7 @@ def test_knights_and_knaves(shared_data: Path, split: str, count: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["mathverse", "mathvista", "dynamath", "olympiadbench", "math", "kk"]
+    "name", ["mathverse", "mathvista", "dynamath", "olympiadbench", "math", "math500", "kk"]
 )
 def test_an_empty_folder_is_one_clear_line(name: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=str(tmp_path)):

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import io
+import pickle
+import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from source_files import png, write_json, write_jsonl, write_parquet
 
 from data_prep.sources import SOURCES, BadRows, geoqa, mmk12, mmmath, pgps9k, unigeo, wemath
@@ -108,7 +114,8 @@ def test_geoqa_pickles_are_not_read(tmp_path: Path) -> None:
 
 UNIGEO_ROW = {
     "id": 17,
-    "English_problem": "Then ∠BCD is equal to ()",
+    "English_problem": "If ∠ABC=N_0°, AB=N_1cm, then ∠BCD is equal to ()",
+    "numbers": [40.0, 2.5],
     "choices": ["40°", "50°"],
     "label": 0,
     "image": "image/17.png",
@@ -127,7 +134,29 @@ def test_unigeo_converted_files(tmp_path: Path) -> None:
         ("unigeo-test-17", "test", "40°"),
     ]
     assert entries[0].images == (png(),)
+    assert entries[0].problem.question == "If ∠ABC=40°, AB=2.5cm, then ∠BCD is equal to ()"
     assert [e.problem.split for e in unigeo.read(tmp_path, split="test")] == ["test"]
+
+
+def test_unigeo_pickles_become_tables_by_the_script_of_the_documentation(tmp_path: Path) -> None:
+    """The pickles' schema: a list of records with a grey picture as an array, and float numbers."""
+    numpy = pytest.importorskip("numpy")
+    document = (Path(__file__).parents[2] / "docs/data.md").read_text("utf-8")
+    (script,) = [b for b in re.findall(r"```python\n(.*?)```", document, re.S) if "pickle" in b]
+    grey = numpy.full((40, 60), 255, dtype=numpy.uint8)
+    grey[20, 5:55] = 0
+    row = UNIGEO_ROW | {"image": grey, "label": numpy.int64(1), "manual_program": ["g_minus"]}
+    rows = [row, row | {"id": 18, "English_problem": "Find N_2."}]
+    save(tmp_path / "calculation_train.pk", pickle.dumps(rows))
+    subprocess.run([sys.executable, "-c", script, "train"], cwd=tmp_path, check=True)
+    bad = BadRows(drop=True)
+    (entry,) = unigeo.read(tmp_path, bad=bad)
+    assert bad.dropped == {"number not given": 1}
+    assert facts([entry]) == [("unigeo-train-17", "train", "50°")]
+    assert entry.problem.question.startswith("If ∠ABC=40°, AB=2.5cm")
+    with Image.open(io.BytesIO(entry.images[0])) as picture:
+        assert (picture.size, picture.mode) == ((60, 40), "L")
+        assert picture.getextrema() == (0, 255)
 
 
 def test_unigeo_pickles_and_bad_rows(tmp_path: Path) -> None:

@@ -160,6 +160,17 @@ def test_gsm8k_from_the_hub_is_its_main_part(tmp_path: Path) -> None:
         list(gsm8k.read(tmp_path, split="val"))
 
 
+def test_gsm8k_in_several_parquet_files_is_numbered_through(tmp_path: Path) -> None:
+    rows = [{"question": f"{n}+1?", "answer": f"#### {n + 1}"} for n in range(5)]
+    write_parquet(tmp_path / "data/train-00001-of-00002.parquet", rows[3:])
+    write_parquet(tmp_path / "data/train-00000-of-00002.parquet", rows[:3])
+    write_parquet(tmp_path / "data/test-00000-of-00001.parquet", rows[:1])
+    entries = list(gsm8k.read(tmp_path, split="train"))
+    assert ids(entries) == [f"gsm8k-train-{n}" for n in range(1, 6)]
+    assert [entry.problem.answer for entry in entries] == ["1", "2", "3", "4", "5"]
+    assert len(list(gsm8k.read(tmp_path))) == 6
+
+
 # --- any .jsonl ----------------------------------------------------------------------------------
 
 

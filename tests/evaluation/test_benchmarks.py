@@ -80,7 +80,9 @@ def test_every_benchmark_is_whole(name: str) -> None:
     assert benchmark.profile in PROFILES
     assert "{question}" in benchmark.prompt
     assert benchmark.get
-    assert benchmark.source in ("", "geoqa", *SOURCES) or benchmark.read is not None
+    if benchmark.source:
+        assert benchmark.source in SOURCES
+        assert f"adora prep {benchmark.source} --from " in benchmark.get
 
 
 @pytest.mark.parametrize("name", REAL)
@@ -272,6 +274,8 @@ def test_we_math_rows_of_the_published_form(tmp_path: Path) -> None:
     }
     (tmp_path / "testmini.json").write_text(json.dumps([row]))
     (entry,) = read_raw(BENCHMARKS["wemath"], tmp_path, bad=BadRows(), images=False)
-    assert entry.problem.id == "wemath-3steps_165-3steps_3"
+    assert entry.problem.id == "wemath-1"
+    assert {key: entry.problem.metadata[key] for key in ("part", *BENCHMARKS["wemath"].categories)}\
+        == {"part": "3steps_165", "key": "3steps_3", "concept": "Area of Circles"}  # fmt: skip
     assert entry.problem.choices == ("200.96", "3215.36", "6280", "32", "No correct answer")
     assert four_dimensions([entry.problem], {}) == {}

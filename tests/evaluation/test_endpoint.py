@@ -110,10 +110,17 @@ def test_a_request_that_always_fails_is_an_error_and_is_tried_again(tmp_path: Pa
 
 
 def test_a_rejected_image_is_one_clear_line_and_not_retried(tmp_path: Path) -> None:
-    with serve(lambda body, count: "400") as server:
-        found = collect(engine(server.url), problems(1), tmp_path / "r.jsonl")
-        assert len(server.requests) == 2
-    assert found["p0#0"].error == "HTTP 400: refused with 400"
+    """Problems without that image are answered; the run goes on."""
+
+    def behaviour(body: dict[str, Any], count: int) -> str:
+        return "400" if "image_url" in str(body["messages"]) else "answer"
+
+    asked = [*problems(2), picture(tmp_path)]
+    with serve(behaviour) as server:
+        found = collect(engine(server.url), asked, tmp_path / "r.jsonl")
+        assert len(server.requests) == 6
+    assert [found[f"p#{k}"].error for k in range(2)] == ["HTTP 400: refused with 400"] * 2
+    assert [found[f"p{i}#0"].finish_reason for i in range(2)] == ["stop", "stop"]
 
 
 @pytest.mark.parametrize(("action", "reason"), [("length", "length"), ("think", "stop")])
@@ -178,6 +185,15 @@ def test_what_came_before_the_end_of_a_run_is_kept(tmp_path: Path) -> None:
     stored = len(read_responses(path, "run"))
     assert stored >= 10
     assert answered - stored <= 1
+
+
+def test_a_reply_without_end_is_cut_off(
+    server: MockEndpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = engine(server.url, retries=1)
+    monkeypatch.setattr("evaluation.engines.client.MAX_BODY_BYTES", 20)
+    found = collect(asked, problems(1), tmp_path / "r.jsonl")
+    assert found["p0#0"].error == "the reply is over 20 bytes (2 attempts)"
 
 
 # ----------------------------------------------------------------------------- whole endpoints

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
+import tracemalloc
 import zipfile
 from pathlib import Path
 from typing import Any
-from xml.sax.saxutils import escape
 
+import openpyxl
 import pytest
 
 from evaluation.dumps import FORMATS
 from evaluation.rescore import rescore
-from evaluation.spreadsheet import read_xlsx
 
 
 def run(path: Path, form: str, **options: Any) -> tuple[str, list[dict[str, Any]]]:
-    settings: dict[str, Any] = {"benchmark": None, "data": None, "out": None, "workers": 1}
+    folder = options.pop("out", path.parent / f"{path.stem}.rescored")
+    settings: dict[str, Any] = {"benchmark": None, "data": None, "out": folder, "workers": 1}
     line = rescore(path, form, **(settings | options))
-    folder = options.get("out") or path.parent / f"{path.stem}.rescored"
-    rows = [json.loads(row) for row in (folder / "verdicts.jsonl").read_text().splitlines()]
+    rows = [json.loads(row) for row in (folder / "verdicts.jsonl").read_bytes().splitlines()]
     return line, rows
 
 
@@ -92,26 +93,14 @@ VLM_ROWS = [
 
 
 def write_xlsx(path: Path, rows: list[dict[str, str]]) -> None:
-    """A small .xlsx with shared texts, a number and inline texts, as writers make them."""
-    main = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
-    names = list(rows[0])
-    shared = "".join(f"<si><t>{escape(name)}</t></si>" for name in names)
-    xml = "<row>" + "".join(
-        f'<c r="{chr(65 + i)}1" t="s"><v>{i}</v></c>' for i in range(len(names))
-    )
-    for number, row in enumerate(rows, start=2):
-        xml += f'</row><row r="{number}">'
-        for place, name in enumerate(names):
-            reference = f"{chr(65 + place)}{number}"
-            if name == "index":
-                xml += f'<c r="{reference}"><v>{row[name]}</v></c>'
-            elif row[name]:
-                text = escape(row[name]).replace("\r", "_x000D_")
-                xml += f'<c r="{reference}" t="inlineStr"><is><t>{text}</t></is></c>'
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("xl/sharedStrings.xml", f"<sst {main}>{shared}</sst>")
-        sheet = f"<worksheet {main}><sheetData>{xml}</row></sheetData></worksheet>"
-        archive.writestr("xl/worksheets/sheet1.xml", sheet)
+    """Texts, empty cells and a number, with carriage returns escaped as pandas' writers do it."""
+    book = openpyxl.Workbook()
+    sheet = book.active
+    sheet.append(list(rows[0]))
+    for row in rows:
+        texts = [row[name].replace("\r", "_x000D_") or None for name in row]
+        sheet.append([int(row["index"]), *texts[1:]])
+    book.save(path)
 
 
 def write_table(path: Path) -> None:
@@ -159,16 +148,46 @@ def test_vlmevalkit_writes_options_as_one_list(choices: str, outcome: str, tmp_p
 
 def test_a_spreadsheet_keeps_gaps_and_escapes(tmp_path: Path) -> None:
     path = tmp_path / "a.xlsx"
-    write_xlsx(path, [{"index": "1", "a": "", "b": "x\ry <&>"}])
-    assert list(read_xlsx(path)) == [{"index": "1", "a": "", "b": "x\ry <&>"}]
+    row = {"index": "1", "A": "", "answer": "3", "prediction": "x\ry <&> \\boxed{4}"}
+    write_xlsx(path, [row, row | {"index": "2", "prediction": ""}])
+    first, second = FORMATS["vlmevalkit"].read(path)
+    assert (first.problem, first.answer, first.response) == ("1", "3", row["prediction"])
+    assert (second.problem, second.response) == ("2", "")
 
 
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 not a zip", b"index\tprediction"])
+def test_a_sheet_that_states_a_wrong_size_is_read_whole(tmp_path: Path) -> None:
+    write_xlsx(tmp_path / "a.xlsx", VLM_ROWS)
+    with zipfile.ZipFile(tmp_path / "a.xlsx") as whole:
+        parts = {name: whole.read(name) for name in whole.namelist()}
+    name = "xl/worksheets/sheet1.xml"
+    stated = b'<dimension ref="A1:G4"'
+    assert stated in parts[name]
+    parts[name] = parts[name].replace(stated, b'<dimension ref="A1:B2"')
+    with zipfile.ZipFile(tmp_path / "b.xlsx", "w") as small:
+        for part, data in parts.items():
+            small.writestr(part, data)
+    read = FORMATS["vlmevalkit"].read
+    assert list(read(tmp_path / "b.xlsx")) == list(read(tmp_path / "a.xlsx"))
+    assert len(list(read(tmp_path / "b.xlsx"))) == 3
+
+
+def test_a_spreadsheet_without_openpyxl_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "openpyxl", None)
+    with pytest.raises(ValueError, match=r"pip install 'adora-mm\[dumps\]'"):
+        list(FORMATS["vlmevalkit"].read(tmp_path / "a.xlsx"))
+
+
+EMPTY_ZIP = b"PK\x05\x06" + bytes(18)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 not a zip", b"index\tprediction", EMPTY_ZIP])
 def test_a_file_that_is_no_spreadsheet(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "a.xlsx"
     path.write_bytes(content)
     with pytest.raises(ValueError, match=r"not a readable \.xlsx file"):
-        list(read_xlsx(path))
+        list(FORMATS["vlmevalkit"].read(path))
 
 
 def test_qwen_math_has_several_samples(tmp_path: Path) -> None:
@@ -191,7 +210,16 @@ def test_qwen_math_has_several_samples(tmp_path: Path) -> None:
         ("a.jsonl", '{"response": "5"}\n', "mathv", "row 1: no 'id'"),
         ("a.jsonl", "", "mathv", "holds no answers"),
         ("a.json", "[]", "mathvista", "expected an object of problems"),
+        ("a.jsonl", '{"id": ' + "[" * 100_000 + "\n", "mathv", "row 1: not JSON"),
+        ("a.json", "{", "mathvista", "not JSON"),
+        ("a.json", '{"1": []}', "mathvista", "key '1': not an object"),
+        ("a.json", '{"1": {"choices": "AB"}}', "mathvista", "'choices' is not a list"),
+        ("a.json", "{", "vlmevalkit", "not JSON"),
+        ("a.json", "{}", "vlmevalkit", "expected a list of rows"),
+        ("a.json", "[1]", "vlmevalkit", "row 1: not an object"),
         ("a.tsv", "index\tanswer\n1\t2\n", "vlmevalkit", "no column 'prediction'"),
+        ("a.csv", "index,prediction\n1,2\n", "vlmevalkit", "row 2: no 'answer'; columns: index"),
+        ("a.csv", 'index,prediction\n1,"2"\rx', "vlmevalkit", "row 2: no 'answer'"),
         ("a.pkl", "x", "vlmevalkit", "a pickle runs code: never"),
         ("a.jsonl", '{"idx": 1}\n', "qwen-math", "a list 'code' and a gold 'gt'"),
         ("a.jsonl", "", "lmms", "there are: mathv: "),
@@ -204,6 +232,77 @@ def test_unusable_files_are_one_clear_line(
     path.write_text(content)
     with pytest.raises(ValueError, match=message):
         run(path, form, benchmark="mathverse")
+
+
+def test_a_table_in_another_encoding_is_named_with_the_line(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes("index,answer,prediction\n1,2,3\n2,3,120\u00b0\n".encode("latin-1"))
+    with pytest.raises(ValueError, match=r"a\.csv, line \d: not readable .*utf-8"):
+        run(path, "vlmevalkit", benchmark="mathverse")
+
+
+def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("index,answer,prediction\n1,2,\\boxed{2}\n", encoding="utf-8-sig")
+    _, (found,) = run(path, "vlmevalkit", benchmark="mathverse")
+    assert (found["id"], found["outcome"]) == ("1#0", "correct")
+
+
+def test_an_answer_that_looks_like_a_formula_keeps_its_text(tmp_path: Path) -> None:
+    write_xlsx(tmp_path / "a.xlsx", [VLM_ROWS[1] | {"prediction": "= 1/2, so \\boxed{0.5}"}])
+    (row,) = FORMATS["vlmevalkit"].read(tmp_path / "a.xlsx")
+    assert row.response == "= 1/2, so \\boxed{0.5}"
+
+
+HOSTILE = [
+    "\ud800\x00\u202e</script>",
+    "=cmd|'/c calc'!A1",
+    "\\boxed{" * 5000,
+    "9**9**9**9",
+    "__import__('os').system('touch {here}/ran')",
+    "\\boxed{\\input{/etc/passwd}}",
+    "\r\n\u2028",
+]
+
+
+def test_hostile_answers_are_answers(tmp_path: Path) -> None:
+    """Nothing runs, every answer gets a row, and lines stay lines."""
+    texts = [text.replace("{here}", str(tmp_path)) for text in HOSTILE]
+    rows = [
+        {"idx": str(i), "question": text, "gt": gold, "code": [text], "score": [True]}
+        for i, (text, gold) in enumerate([*((t, "4") for t in texts), *(("4", t) for t in texts)])
+    ]
+    line, found = run(lines(tmp_path / "a.jsonl", rows), "qwen-math")
+    assert [row["id"] for row in found] == [f"{i}#0" for i in range(len(rows))]
+    assert not any(row["outcome"] == "correct" for row in found)
+    assert line.startswith(f"a.jsonl: 0 of {len(rows)} right")
+    assert not (tmp_path / "ran").exists()
+    different = (tmp_path / "a.rescored/disagreements.jsonl").read_bytes().split(b"\n")
+    assert len([json.loads(row) for row in different if row]) == len(rows)
+
+
+@pytest.mark.parametrize("form", ["qwen-math", "vlmevalkit"])
+def test_of_a_large_file_only_a_part_is_in_memory(
+    form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("evaluation.rescore.ROWS_AT_ONCE", 20)
+    count, text = 600, "so it goes " * 2_000 + "\\boxed{7}"
+    path = tmp_path / ("a.jsonl" if form == "qwen-math" else "a.csv")
+    with path.open("w") as file:
+        file.write("" if form == "qwen-math" else "index,answer,prediction\n")
+        for i in range(count):
+            row = {"idx": i, "gt": "7", "code": [text]}
+            file.write(json.dumps(row) + "\n" if form == "qwen-math" else f"{i},7,{text}\n")
+    assert path.stat().st_size > 12_000_000
+    run(lines(tmp_path / "warm.jsonl", [{"idx": 1, "gt": "7", "code": ["7"]}]), "qwen-math")
+    tracemalloc.start()
+    try:
+        line, _ = run(path, form, benchmark="math500")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert f"{count} of {count} right" in line
+    assert peak < 6_000_000
 
 
 def test_vlmevalkit_needs_to_know_the_benchmark(tmp_path: Path) -> None:

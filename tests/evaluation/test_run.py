@@ -4,22 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from adora_mm.cli import main
-from data_prep.tiny_model import build_model, build_tokenizer, save_folder
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("eval") / "model"
-    tokenizer = build_tokenizer(["What is 1 + 1?"], vocab_size=280)
-    tiny = build_model(
-        tokenizer, hidden_size=64, num_layers=1, vision_hidden_size=64, vision_depth=1
-    )
-    save_folder(folder, tiny, tokenizer)
-    return folder
 
 
 def evaluate(model: Path, data: Path, out: Path, *words: str) -> int:
@@ -77,3 +66,30 @@ def test_real_diagrams_of_every_shape_get_a_verdict(
     assert evaluate(model, folder, tmp_path / "out", "--limit", str(count)) == 0
     results = json.loads((tmp_path / "out/results.json").read_text())
     assert results["result"]["n"] == count
+
+
+def test_a_benchmark_is_answered_as_in_training(
+    model: Path, shared_data: Path, tmp_path: Path
+) -> None:
+    """The evaluation of training and the stages ask the same prompt and get the same answers."""
+    folder = tmp_path / "mathvision"
+    source = str(shared_data / "mathvision")
+    words = ["--from", source, "--out", str(folder), "--limit", "8"]
+    assert main(["prep", "mathvision", *words]) == 0
+    assert evaluate(model, folder, tmp_path / "training") == 0
+    words = ["--model", str(model), "--data", str(folder), "--out", str(tmp_path / "stages")]
+    words += ["--prompt", "plain", "--max-new-tokens", "6", "--batch", "16"]
+    assert main(["eval", "generate", "mathvision_mini", *words]) == 0
+    in_training = {
+        row["problem"]["id"]: (row["rollouts"][0]["text"], row["rollouts"][0]["finish_reason"])
+        for row in rows(tmp_path / "training")
+    }
+    in_stages = {
+        row["problem"]: (row["text"], row["finish_reason"]) for row in rows(tmp_path / "stages")
+    }
+    assert len(in_stages) == 8
+    assert in_stages == in_training
+
+
+def rows(out: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (out / "responses.jsonl").read_bytes().splitlines()]

@@ -1,4 +1,4 @@
-"""Verdicts, votes and the judge."""
+"""Verdicts and votes."""
 
 from __future__ import annotations
 
@@ -9,13 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mock_endpoint import MockEndpoint, serve
 
 from adora_mm.types import Problem
 from adora_mm.verify import CheckerPool
 from evaluation.benchmarks import BENCHMARKS
-from evaluation.engines.client import EndpointConfig
-from evaluation.judge import EndpointJudge
+from evaluation.referees import NOBODY
 from evaluation.responses import Response, ResponseFile, sample_id
 from evaluation.scoring import ScoredResponse, read_verdicts, score_responses, write_verdicts
 
@@ -124,7 +122,7 @@ def write(folder: Path, pool: CheckerPool, text: str = "\\boxed{1/2}") -> list[S
     rows = responses([text])
     ResponseFile(folder / "responses.jsonl", "run").append(list(rows.values()))
     found = score_responses(PLAIN, [problem()], rows, pool)
-    write_verdicts(folder, found, run="run", profile="eval", judge=None)
+    write_verdicts(folder, found, run="run", profile="eval", referees=NOBODY)
     return found
 
 
@@ -157,101 +155,3 @@ def test_verdicts_of_another_run_are_refused(tmp_path: Path, pool: CheckerPool) 
     (tmp_path / "scoring.json").unlink()
     with pytest.raises(ValueError, match="no readable verdicts"):
         read_verdicts(tmp_path, "run")
-
-
-# --------------------------------------------------------------------------------------- judge
-
-
-@pytest.fixture
-def word(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What the judge's endpoint replies; a test may change it."""
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    return ["CORRECT"]
-
-
-@pytest.fixture
-def judging(word: list[str]) -> Iterator[MockEndpoint]:
-    with serve(lambda body, count: word[0]) as server:
-        yield server
-
-
-def ask(server: MockEndpoint, folder: Path, asked_for: str = "unparsed") -> EndpointJudge:
-    config = EndpointConfig(base_url=server.url, model="mock", retries=0, pause_s=0.01)
-    return EndpointJudge(config, cache=folder / "cache.jsonl", asked_for=asked_for)
-
-
-TEXTS = ["\\boxed{1/2}", "\\boxed{3}", NOTHING]
-
-
-def judged(judge: EndpointJudge, pool: CheckerPool) -> list[ScoredResponse]:
-    return score_responses(PLAIN, [problem()], responses(TEXTS), pool, judge)
-
-
-def test_the_judge_sees_only_what_could_not_be_read(
-    judging: MockEndpoint, tmp_path: Path, pool: CheckerPool
-) -> None:
-    judge = ask(judging, tmp_path)
-    found = judged(judge, pool)
-    assert [row.outcome for row in found] == ["correct", "incorrect", "correct"]
-    assert [row.decided_by for row in found] == ["checker", "checker", "judge"]
-    assert "the judge says CORRECT" in found[2].reason
-    (request,) = judging.requests
-    assert NOTHING in request["messages"][0]["content"]
-    assert (judge.facts["asked"], judge.facts["from_cache"]) == (1, 0)
-
-
-def test_the_judge_may_be_asked_about_every_wrong_answer(
-    judging: MockEndpoint, tmp_path: Path, pool: CheckerPool
-) -> None:
-    found = judged(ask(judging, tmp_path, "wrong"), pool)
-    assert [row.decided_by for row in found] == ["checker", "judge", "judge"]
-
-
-def test_replies_are_cached(judging: MockEndpoint, tmp_path: Path, pool: CheckerPool) -> None:
-    first = judged(ask(judging, tmp_path), pool)
-    with (tmp_path / "cache.jsonl").open("a") as file:
-        file.write('{"key": "cut o')
-    again = ask(judging, tmp_path)
-    assert judged(again, pool) == first
-    assert len(judging.requests) == 1
-    assert again.facts["from_cache"] == 1
-
-
-@pytest.mark.parametrize(
-    ("reply", "outcome", "decided_by"),
-    [
-        ("INCORRECT", "incorrect", "judge"),
-        ("**Correct.**", "correct", "judge"),
-        ("<think>INCORRECT?</think>CORRECT", "correct", "judge"),
-        ("I cannot say", "unparsed", "checker"),
-        ("503", "unparsed", "checker"),
-    ],
-)
-def test_what_the_judge_may_reply(
-    reply: str,
-    outcome: str,
-    decided_by: str,
-    judging: MockEndpoint,
-    word: list[str],
-    tmp_path: Path,
-    pool: CheckerPool,
-) -> None:
-    word[0] = reply
-    last = judged(ask(judging, tmp_path), pool)[-1]
-    assert (last.outcome, last.decided_by) == (outcome, decided_by)
-
-
-def test_the_number_of_judged_items_is_stored(
-    judging: MockEndpoint, tmp_path: Path, pool: CheckerPool
-) -> None:
-    ResponseFile(tmp_path / "responses.jsonl", "run").append(list(responses(TEXTS).values()))
-    judge = ask(judging, tmp_path)
-    facts = write_verdicts(tmp_path, judged(judge, pool), run="run", profile="eval", judge=judge)
-    assert (facts["judge"]["model"], facts["judge"]["decided"]) == ("mock", 1)
-
-
-def test_a_judge_needs_a_model(judging: MockEndpoint, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="needs --judge-model"):
-        EndpointJudge(
-            EndpointConfig(base_url=judging.url, model=""), cache=tmp_path / "c", asked_for="wrong"
-        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,7 +18,6 @@ from mock_endpoint import MockEndpoint, serve
 
 from adora_mm.cli import main
 from adora_mm.types import Problem
-from data_prep.tiny_model import build_model, build_tokenizer, save_folder
 from evaluation.engines import Shard
 from evaluation.generate import generate, present
 from evaluation.responses import read_responses
@@ -30,17 +30,6 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture(autouse=True)
 def _direct(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory, one_thread: None) -> Path:
-    folder = tmp_path_factory.mktemp("stages") / "model"
-    tokenizer = build_tokenizer(["What is 1 + 1?"], vocab_size=280)
-    tiny = build_model(
-        tokenizer, hidden_size=64, num_layers=1, vision_hidden_size=64, vision_depth=1
-    )
-    save_folder(folder, tiny, tokenizer)
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -205,6 +194,17 @@ def test_a_run_end_to_end(
     report = (out / "report.md").read_text("utf-8")
     assert "| k | pass@k | avg@k | maj@k |" in report
     assert found["manifest"]["data"]["fingerprint"] in report
+
+
+def test_the_schema_is_described_key_by_key(
+    server: MockEndpoint, data: Path, tmp_path: Path
+) -> None:
+    assert evaluate(remote(server, data, tmp_path / "run", limit=4)) == 0
+    page = (ROOT / "docs/evaluation.md").read_text("utf-8")
+    section = page.split("## results.json")[1].split("\n## ")[0]
+    first_cells = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
+    described = {name for cell in first_cells for name in re.findall(r"`(\w+)`", cell)}
+    assert described | {"schema", "schema_version"} == set(results(tmp_path / "run"))
 
 
 def test_scoring_again_needs_no_generation(

@@ -1,10 +1,11 @@
-"""Our side of the vLLM engine, against a stand-in with the documented interface.
-
-vLLM itself is not run here: what these tests show is which prompts, pictures and settings it gets.
-"""
+"""The vLLM engine: which prompts, pictures and settings it gives, against a stand-in, and its
+answers against those of the transformers engine, where vLLM is installed."""
 
 from __future__ import annotations
 
+import importlib.metadata
+import os
+import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,9 +20,11 @@ from PIL import Image
 from adora_mm.processor import Processor
 from adora_mm.types import Problem
 from evaluation.engines import SamplePlan, Shard
-from evaluation.engines.vllm import VllmEngine
+from evaluation.engines.vllm import VllmEngine, vllm_version
+from evaluation.manifest import identity, read_manifest
 from evaluation.responses import ResponseFile, read_responses
 
+ROOT = Path(__file__).resolve().parents[2]
 PLAN = SamplePlan(samples=2, temperature=1.0, top_p=0.9, max_new_tokens=7, seed=3, batch=2)
 
 
@@ -54,7 +57,9 @@ class StandIn(ModuleType):
     def SamplingParams(self, **options: Any) -> dict[str, Any]:
         return options
 
-    def generate(self, prompts: Sequence[dict[str, Any]], sampling: Sequence[Any]) -> list[Output]:
+    def generate(
+        self, prompts: Sequence[dict[str, Any]], sampling: Sequence[Any], *, use_tqdm: bool
+    ) -> list[Output]:
         self.prompts += prompts
         self.sampling += sampling
         outputs = []
@@ -79,10 +84,15 @@ def problems(tmp_path: Path) -> list[Problem]:
 
 
 def build(
-    monkeypatch: pytest.MonkeyPatch, processor: Processor, features: int, **limits: int | None
+    monkeypatch: pytest.MonkeyPatch,
+    processor: Processor,
+    features: int,
+    window: int = 4096,
+    **limits: int | None,
 ) -> tuple[StandIn, VllmEngine]:
     stand_in = StandIn(processor, features)
     monkeypatch.setitem(sys.modules, "vllm", stand_in)
+    monkeypatch.setattr("evaluation.engines.vllm.window_tokens", lambda model: window)
     pixels = {"min_pixels": None, "max_pixels": None} | limits
     engine = VllmEngine(
         "model",
@@ -90,6 +100,7 @@ def build(
         dtype="bfloat16",
         max_new_tokens=7,
         max_prompt_tokens=100,
+        max_images=1,
         **pixels,
     )
     return stand_in, engine
@@ -141,4 +152,53 @@ def test_without_the_package_there_is_one_clear_line(
             max_prompt_tokens=100,
             min_pixels=None,
             max_pixels=None,
+            max_images=1,
         )
+
+
+def test_the_window_is_no_longer_than_the_models(
+    monkeypatch: pytest.MonkeyPatch, processor: Processor
+) -> None:
+    """vLLM refuses to start with room for more tokens than the model takes."""
+    stand_in, _ = build(monkeypatch, processor, features=1, window=64)
+    assert stand_in.built["max_model_len"] == 64
+
+
+@pytest.mark.vllm
+@pytest.mark.slow
+@pytest.mark.parametrize("pictures", [True, False])
+def test_greedy_answers_are_those_of_the_transformers_engine(
+    pictures: bool, shared_data: Path, tmp_path: Path
+) -> None:
+    """The embedded policy on real problems, through the command, each engine in its own process."""
+    source = shared_data / ("mathvision" if pictures else "text/math500.jsonl")
+    benchmark = "mathvision_mini" if pictures else "math500"
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "VLLM_CPU_KVCACHE_SPACE": "1"}
+    found = {}
+    for backend in ("transformers", "vllm"):
+        out = tmp_path / backend
+        words = f"generate {benchmark} --model embedded --backend {backend} --limit 8"
+        words += " --max-new-tokens 16 --max-prompt-tokens 3000"
+        command = [sys.executable, "-m", "evaluation", *words.split()]
+        command += ["--data", str(source), "--out", str(out)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stderr[-2000:]
+        rows = read_responses(out / "responses.jsonl", identity(read_manifest(out)))
+        assert ("vllm" in read_manifest(out)["versions"]) == (backend == "vllm")
+        found[backend] = [
+            (row.id, row.text, row.finish_reason, row.num_tokens) for row in rows.values()
+        ]
+    assert len(found["vllm"]) == 8
+    assert len({text for _, text, _, _ in found["vllm"]}) > 1
+    assert sorted(found["vllm"]) == sorted(found["transformers"])
+
+
+def test_the_manifest_cannot_be_written_without_the_package(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def absent(name: str) -> str:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr("evaluation.engines.vllm.importlib.metadata.version", absent)
+    with pytest.raises(ValueError, match=r"pip install -r requirements/gpu\.txt"):
+        vllm_version()

@@ -102,6 +102,14 @@ def test_adora_check_prints_verdict_forms_and_reason(capsys: pytest.CaptureFixtu
     assert "not readable" in capsys.readouterr().out
 
 
+def test_adora_check_takes_a_line_separator_inside_a_response(tmp_path: Path) -> None:
+    """U+2028 may stand unescaped in JSON; only a newline ends a row."""
+    path = tmp_path / "pairs.jsonl"
+    path.write_text('{"gold": "5", "response": "so\u2028\\\\boxed{5}"}\n', encoding="utf-8")
+    assert cli.main(["--file", str(path)]) == 0
+    assert '"correct"' in path.with_suffix(".verdicts.jsonl").read_text(encoding="utf-8")
+
+
 def test_adora_check_reads_a_file_and_writes_verdicts(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

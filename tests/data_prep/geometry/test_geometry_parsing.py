@@ -105,7 +105,6 @@ def test_an_archive_is_read_with_y_up_and_points_without_a_place(tmp_path: Path)
     folder = archive(tmp_path / "a", point_positions=points, line_instances=["Apoint_7", "AB"])
     (found,) = read_annotations(folder)
     assert found.positions == {"A": 1 - 2j, "point_7": 3 - 4j}
-    assert found.unplaced == ("B",)
     assert found.strokes == (("A", "point_7"), ("A", "B"))
     assert found.split == "train"
 

@@ -16,8 +16,9 @@ from data_prep.geometry.constraints import add_facts
 from data_prep.geometry.difficulty import difficulty, indispensable
 from data_prep.geometry.figure import build_figure
 from data_prep.geometry.folder import agrees
-from data_prep.geometry.least_squares import STEP, jacobian
+from data_prep.geometry.least_squares import Pull, jacobian, minimize
 from data_prep.geometry.model import Model
+from data_prep.geometry.solver import solve
 
 
 def problem(
@@ -28,7 +29,6 @@ def problem(
         Annotation(
             id="1",
             positions=points,
-            unplaced=(),
             strokes=tuple((s[0], s[1]) for s in strokes.split()),
             circles=more.get("circles", ()),
             diagram=tuple(filter(None, diagram.split(";"))),
@@ -136,7 +136,7 @@ def test_literals_with_too_few_arguments_are_listed_not_met_with_a_crash() -> No
 def test_slopes_by_complex_steps_are_those_of_differences() -> None:
     figure = build_figure(
         Annotation(
-            id="1", positions=CIRCLE, unplaced=(), strokes=(), circles=("O",),
+            id="1", positions=CIRCLE, strokes=(), circles=("O",),
             diagram=("PointLiesOnCircle(A, Circle(O, r_0))", "Equals(MeasureOf(Angle(A,O,B)),2x+5)",
                      "Perpendicular(Line(A,B),Line(A,C))", "Equals(LengthOf(Line(A,B)),x)"),
             text=("Find(x)",),
@@ -154,7 +154,55 @@ def test_slopes_by_complex_steps_are_those_of_differences() -> None:
             slope = float((function(x + step) - function(x - step))[0]) / 2e-6
             assert exact[row, place] == pytest.approx(slope, rel=1e-5, abs=1e-6)
     assert len(functions) == 4
-    assert STEP**2 < 1e-50
+
+
+def test_every_start_is_minimized_on_its_own() -> None:
+    circle = [lambda x: x[0] ** 2 + x[1] ** 2 - 25]
+    starts = np.array([[3.0, -1.0, 0.1], [3.0, -1.0, 0.2]])
+    ends, cost = minimize(circle, starts, np.ones((1, 3)), steps=60)
+    assert np.hypot(*ends) == pytest.approx([5, 5, 5])
+    assert (cost < 1e-20).all()
+    alone, _ = minimize(circle, starts[:, 2:], np.ones((1, 1)), steps=60)
+    assert ends[:, 2:] == pytest.approx(alone, rel=1e-12)
+    fixed, _ = minimize(circle, starts, np.ones((1, 3)), steps=60, free=[0])
+    assert (fixed[1] == starts[1]).all()
+    assert np.hypot(*fixed) == pytest.approx([5, 5, 5])
+
+
+def test_a_pull_keeps_what_the_equations_leave_free() -> None:
+    on_the_axis = [lambda x: x[1]]
+    start = np.array([[4.0], [3.0]])
+    towards = Pull(towards=np.array([[7.0], [3.0]]), weights=np.array([[1e-6], [1e-6]]))
+    ends, _ = minimize(on_the_axis, start, np.ones((1, 1)), steps=60, pull=towards)
+    assert ends[:, 0] == pytest.approx([7, 0], abs=1e-4)
+
+
+def test_a_start_without_a_finite_value_stays_where_it_is() -> None:
+    root = [lambda x: np.sqrt(x[0]) - 2]
+    with np.errstate(invalid="ignore"):
+        ends, cost = minimize(root, np.array([[-1.0, 1.0]]), np.ones((1, 2)), steps=60)
+    assert ends[0] == pytest.approx([-1, 4])
+    assert not np.isfinite(cost[0])
+    assert cost[1] < 1e-20
+
+
+def test_a_solution_does_not_depend_on_where_arrays_lie_in_memory(folder: Path) -> None:
+    """Otherwise two runs would give other bytes; some library solvers differ in the last digit."""
+    (annotation,) = (a for a in read_annotations(folder) if a.id == "599")
+    figure = build_figure(annotation)
+    ends = set()
+    kept = []
+    for size in (1, 3, 7, 17, 33, 65):
+        kept.append([np.zeros(n) for n in range(size)])
+        found = solve(figure)
+        ends.add((found.value, found.residual, tuple(found.positions.values())))
+    assert len(ends) == 1
+
+
+def test_next_to_nothing_is_no_answer() -> None:
+    tiny = LEGS + "Equals(LengthOf(Line(B,C)),x+4.99999999)"
+    found = problem(RIGHT, SIDES, SQUARE_CORNER + tiny, "Find(x)")
+    assert (found.solved, found.outcome.detail) == (False, "the answer is not positive")
 
 
 def test_difficulty_counts_what_the_answer_needs() -> None:
