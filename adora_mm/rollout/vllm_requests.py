@@ -98,7 +98,8 @@ def engine_arguments(
 
 def stop_token_ids(model_path: str | Path) -> tuple[int, ...]:
     """What ends a response, the same as for the other backends."""
-    return tuple(sorted(stop_tokens(GenerationConfig.from_pretrained(str(model_path)))))
+    config = GenerationConfig.from_pretrained(str(model_path), trust_remote_code=False)
+    return tuple(sorted(stop_tokens(config)))
 
 
 def request_seed(seed: int | str, problem_id: str) -> int:
