@@ -22,7 +22,7 @@ USAGE = """adora COMMAND ...
   eval ...                                  measure a model: benchmarks, comparisons
   prep ...                                  make and convert data
   check --gold G --answer A                 ask the answer checker
-  report RUN                                write a run's report.html
+  report RUN [RUN ...] [--live]             write (or serve) the page about a run, or several
   doctor [--no-self-test]                   what is installed and works here; runs the loop once
 """
 

@@ -123,7 +123,8 @@ CHECKS: tuple[Callable[[], Finding], ...] = (
     _nccl,
     _deepspeed_ops,
     _optional(
-        "vllm", "adora eval with --backend vllm", "pip install -r requirements/gpu.txt", "vllm"
+        "vllm", "rollout.backend=vllm and vllm_server, adora eval with --backend vllm",
+        "bash configs/setup.sh --vllm", "vllm"
     ),
     _optional(
         "flash-attn", "policy.attention=flash_attention_2 (the default, sdpa, needs nothing)",
@@ -132,7 +133,9 @@ CHECKS: tuple[Callable[[], Finding], ...] = (
     _optional("peft", "policy.lora", "pip install 'adora-mm[lora]'", "peft"),
     _optional("pyarrow", "data sets that come as parquet", "pip install 'adora-mm[parquet]'",
               "pyarrow"),
-    _optional("tensorboard", "TensorBoard files", "pip install tensorboard", "tensorboard"),
+    _optional("tensorboard", "logging.tensorboard", "pip install tensorboard", "tensorboard"),
+    _optional("wandb", "logging.wandb", "pip install 'adora-mm[wandb]'", "wandb"),
+    _optional("trackio", "logging.trackio", "pip install 'adora-mm[trackio]'", "trackio"),
     _chromium,
 )  # fmt: skip
 

@@ -204,9 +204,10 @@ class Engine:
         discard_gradients(self.deepspeed, self.zero_stage)
 
     def named_weights(self) -> Iterator[tuple[str, Tensor]]:
-        """Every parameter under its HF name, whole, one at a time (gathered under ZeRO-3).
+        """Every parameter under its HF name, whole, one at a time; valid until the next.
 
-        Adapters are merged into copies of what they adapt; the policy itself is not changed.
+        Under ZeRO-3 they are gathered in buckets (`lora.plain_weights`). Adapters are merged into
+        copies of what they adapt; the policy itself is not changed.
         """
         return plain_weights(self.model, partitioned=self.zero_stage == 3)
 

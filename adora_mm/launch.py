@@ -19,7 +19,9 @@ from adora_mm.engine import Engine
 from adora_mm.faults import RunFault
 from adora_mm.hub import check_model
 from adora_mm.metrics.console import ConsoleLog
+from adora_mm.metrics.trackers import wanted_trackers
 from adora_mm.models import DTYPES, policy_path
+from adora_mm.phases import Phases
 from adora_mm.plan import Plan, describe, make_plan
 from adora_mm.processor import Processor
 from adora_mm.recorder import Recorder
@@ -72,9 +74,12 @@ def train(config: RunConfig, *, resume: bool, make_data: Callable[[], None]) -> 
     first = rank == 0
     folder = RunFolder(Path(config.run_dir) / config.name)
     _on_first(lambda: folder.check_free(resume=resume))
+    _on_first(lambda: wanted_trackers(config.logging))
     _on_first(make_data)
     setting = prepare(config)
-    console = ConsoleLog(enabled=first, total_steps=setting.plan.total_steps)
+    console = ConsoleLog(
+        enabled=first, total_steps=setting.plan.total_steps, progress=config.logging.progress
+    )
     with running_together() as line, contextlib.closing(folder):
         _run(config, setting, folder, console, device, line, resume=resume)
     return folder.path
@@ -116,7 +121,9 @@ def _run(
             config.checker.workers, config.checker.timeout_s, config.checker.memory_mb
         )
         cleanup.callback(pool.close)
-        backend = _watched(_backend(config, setting, device), config, folder, console, line)
+        cleanup.callback(console.close)
+        backend = _backend(config, setting, folder, console, device)
+        backend = _watched(backend, config, folder, console, line)
         cleanup.callback(backend.close)
         engine = _engine(config, setting, device, console)
         sizes = [(_numel(p), p.requires_grad) for p in engine.model.parameters()]
@@ -129,12 +136,12 @@ def _run(
                 _announce(
                     config, setting, folder, console, distributed.place()[1], total, trained, engine
                 )
-                recorder = Recorder(folder, config.logging, console, after_step=_kept(checkpoint))
+                recorder = Recorder(folder, config, console, after_step=_kept(checkpoint))
                 cleanup.callback(recorder.close)
             wish = cleanup.enter_context(stop_wish(console.say))
             trainer = Trainer(
                 config, setting.plan, folder, recorder, setting.problems, setting.processor,
-                backend, engine, pool, wish, console.say,
+                backend, engine, pool, wish, Phases(device, console.phase), console.say,
             )  # fmt: skip
             if checkpoint is not None:
                 console.say(f"resuming after {checkpoint.name}")
@@ -195,16 +202,22 @@ def _engine(config: RunConfig, setting: Setting, device: Any, console: ConsoleLo
     )
 
 
-def _backend(config: RunConfig, setting: Setting, device: Any) -> RolloutBackend:
-    return build_backend(
-        config.rollout.backend,
-        str(setting.policy_path),
-        setting.processor,
-        dtype=DTYPES[config.policy.dtype],
-        device=device,
-        max_rows=config.rollout.max_rows,
-        attention=config.policy.attention,
-    )
+def _backend(
+    config: RunConfig, setting: Setting, folder: RunFolder, console: ConsoleLog, device: Any
+) -> RolloutBackend:
+    rollout, name = config.rollout, config.rollout.backend
+    options: dict[str, Any] = {"dtype": DTYPES[config.policy.dtype], "device": device}
+    if name.startswith("transformers"):
+        options |= {"max_rows": rollout.max_rows, "attention": config.policy.attention}
+    else:
+        longest = max(rollout.max_new_tokens, config.evaluation.max_new_tokens or 0)
+        options |= {
+            "config": rollout.vllm,
+            "max_model_len": config.data.max_prompt_tokens + longest,
+        }
+    if name == "vllm_server":
+        options |= {"folder": folder.path / "servers", "say": console.say}
+    return build_backend(name, str(setting.policy_path), setting.processor, **options)
 
 
 def _announce(
@@ -264,6 +277,7 @@ def _finish(
         return
     minutes = _minutes(folder, started)
     folder.update_info(status="finished", minutes=minutes)
+    console.close()
     console.final_table(recorder.evaluations)
     console.say(f"finished in {minutes:.1f} minutes: {folder.path}")
 

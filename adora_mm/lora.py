@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from adora_mm.config import LoraConfig, PolicyConfig
+from adora_mm.rollout.weight_sync import GATHER_BYTES, buckets
 
 ADAPTER = "default"
 """peft's name of the one adapter; its parameters are `<layer>.lora_A.default.weight` and B's."""
@@ -95,25 +96,27 @@ def adapters_off(model: nn.Module) -> Iterator[None]:
 def plain_weights(model: nn.Module, *, partitioned: bool) -> Iterator[tuple[str, Tensor]]:
     """Every parameter under its name without adapters, these merged into a copy; one at a time.
 
-    `partitioned` gathers them first (ZeRO-3; collective). A model without adapters yields its own
-    parameters. A merged weight is summed in fp32 and rounded once to the base's precision.
+    A model without adapters yields its own parameters. A merged weight is summed in fp32 and
+    rounded once to the base's precision. `partitioned` gathers them first (ZeRO-3; collective), in
+    buckets: a rank holds at most GATHER_BYTES beside its shards, or the largest parameter, and the
+    adapters of these.
     """
     import deepspeed
 
-    for name, parameter in model.named_parameters():
-        if ".lora_" in name:
-            continue
-        owner = name.removesuffix(".base_layer.weight")
-        layer: Any = model.get_submodule(owner) if owner != name else None
-        parts = [parameter]
-        if layer is not None:
-            parts += [layer.lora_A[ADAPTER].weight, layer.lora_B[ADAPTER].weight]
+    plain = ((name, p) for name, p in model.named_parameters() if ".lora_" not in name)
+    for bucket in buckets(plain, GATHER_BYTES):
+        layers = [_layer_of(model, name) for name, _ in bucket]
+        factors = [
+            factor.weight
+            for layer in layers
+            if layer is not None
+            for factor in (layer.lora_A[ADAPTER], layer.lora_B[ADAPTER])
+        ]
+        parts = [parameter for _, parameter in bucket] + factors
         with deepspeed.zero.GatheredParameters(parts, enabled=partitioned):
-            base, *factors = (part.detach() for part in parts)
-            if factors:
-                a, b = (factor.float() for factor in factors)
-                base = (base.float() + layer.scaling[ADAPTER] * (b @ a)).to(base.dtype)
-            yield name.replace(".base_layer.", "."), base
+            for (name, parameter), layer in zip(bucket, layers, strict=True):
+                weight = parameter.detach() if layer is None else _merged(layer)
+                yield name.replace(".base_layer.", "."), weight
 
 
 def adapter_weights(model: nn.Module, *, partitioned: bool) -> Iterator[tuple[str, Tensor]]:
@@ -146,6 +149,20 @@ def save_adapter(
     text = json.dumps(plain, indent=1, sort_keys=True)
     (folder / "adapter_config.json").write_text(text + "\n", encoding="utf-8")
     save_file(kept, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+
+
+def _layer_of(model: nn.Module, name: str) -> Any | None:
+    """The adapted layer whose weight has this name; None for all other parameters."""
+    owner = name.removesuffix(".base_layer.weight")
+    return None if owner == name else model.get_submodule(owner)
+
+
+@torch.no_grad()
+def _merged(layer: Any) -> Tensor:
+    base = layer.base_layer.weight
+    a, b = layer.lora_A[ADAPTER].weight.float(), layer.lora_B[ADAPTER].weight.float()
+    merged: Tensor = (base.float() + layer.scaling[ADAPTER] * (b @ a)).to(base.dtype)
+    return merged
 
 
 def _is_adapted(module: nn.Module) -> bool:

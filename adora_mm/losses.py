@@ -170,7 +170,8 @@ def policy_loss(inputs: LossInputs, config: LossConfig) -> LossOutput:
 
     Metrics: `loss/policy`, `loss/kl`, `loss/entropy` (before their coefficients), `loss/clip_frac`,
     `loss/approx_kl` (old || policy, k3), `loss/ratio_max`, and with rollout log-probs
-    `mismatch/kl` (rollout || old, k3), `mismatch/ratio_max`, `mismatch/corrected_frac`.
+    `mismatch/kl` (rollout || old, k3), `mismatch/ratio_max`, `mismatch/tail_frac` (tokens whose
+    ratio leaves [1 / mismatch_cap, mismatch_cap]), `mismatch/corrected_frac`.
     Raises ValueError when the config asks for log-probs or entropies that are missing.
     """
     _check_present(inputs, config)
@@ -278,6 +279,7 @@ def _mismatch(inputs: LossInputs, config: LossConfig) -> tuple[Tensor, dict[str,
     return weights_BT, {
         "mismatch/kl": _token_share(_k3(log_ratio_BT), inputs),
         "mismatch/ratio_max": torch.where(mask_BT, ratio_BT, 0.0).max(),
+        "mismatch/tail_frac": _token_share(log_ratio_BT.abs() > math.log(cap), inputs),
         "mismatch/corrected_frac": _token_share(corrected_BT, inputs),
     }
 

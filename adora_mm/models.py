@@ -101,12 +101,14 @@ def load_policy(
     With a `batching` of shared rows, the model can be called by a `ResponseScorer` of that batching
     only: a call without its row raises.
     """
-    config = AutoConfig.from_pretrained(str(path))
+    config = AutoConfig.from_pretrained(str(path), trust_remote_code=False)
     loader = AutoModelForImageTextToText if is_vision_config(config) else AutoModelForCausalLM
     chosen: str | dict[str, str] = attention
     if batching != "padded":
         chosen = attention_for_shared_rows(config, attention)
-    return loader.from_pretrained(str(path), dtype=dtype, attn_implementation=chosen)
+    return loader.from_pretrained(
+        str(path), dtype=dtype, attn_implementation=chosen, trust_remote_code=False
+    )
 
 
 def choose_batching(path: str | Path, wanted: str, attention: str) -> tuple[str, str]:
@@ -117,7 +119,9 @@ def choose_batching(path: str | Path, wanted: str, attention: str) -> tuple[str,
     """
     if wanted == "padded":
         return wanted, "padded rows"
-    reason = why_not_shared(AutoConfig.from_pretrained(str(path)), attention)
+    reason = why_not_shared(
+        AutoConfig.from_pretrained(str(path), trust_remote_code=False), attention
+    )
     if reason is None:
         batching = "prefix" if wanted == "auto" else wanted
         notes = {

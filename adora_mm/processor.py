@@ -52,12 +52,12 @@ class Processor:
         max_prompt_tokens: int | None = None,
         max_image_megapixels: float = 64.0,
     ) -> None:
-        self.tokenizer = AutoTokenizer.from_pretrained(str(model_path))
+        self.tokenizer = AutoTokenizer.from_pretrained(str(model_path), trust_remote_code=False)
         self.system_prompt = system_prompt
         self.max_prompt_tokens = max_prompt_tokens
         self.max_image_megapixels = max_image_megapixels
         self.pad_token_id: int = self.tokenizer.pad_token_id
-        config = AutoConfig.from_pretrained(str(model_path))
+        config = AutoConfig.from_pretrained(str(model_path), trust_remote_code=False)
         self.image_token_id: int | None = config.to_dict().get("image_token_id")
         self.image_processor: Any = None
         if self.image_token_id is not None:
@@ -160,7 +160,9 @@ class Processor:
 def _load_image_processor(
     model_path: str | Path, min_pixels: int | None, max_pixels: int | None
 ) -> Any:
-    processor = AutoImageProcessor.from_pretrained(str(model_path), backend="pil")
+    processor = AutoImageProcessor.from_pretrained(
+        str(model_path), backend="pil", trust_remote_code=False
+    )
     size = dict(processor.size)
     size["shortest_edge"] = min_pixels or size["shortest_edge"]
     size["longest_edge"] = max_pixels or size["longest_edge"]

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 
 from adora_mm.advantages import AdvantageResult
-from adora_mm.config import LoggingConfig
+from adora_mm.config import RunConfig
 from adora_mm.metrics.console import ConsoleLog
 from adora_mm.metrics.jsonl import JsonlWriter
-from adora_mm.metrics.tensorboard import TensorBoardWriter
+from adora_mm.metrics.trackers import TrackedRun, Trackers
 from adora_mm.run_folder import RunFolder
-from adora_mm.samples import sample_row
+from adora_mm.samples import groups_row, outcomes_row, sample_row
+from adora_mm.step import RolloutFacts
 from adora_mm.types import RolloutGroup
 from adora_mm.validation import EvalResult
 
 EVAL_SAMPLES = 24
+FILES = ("metrics", "timings", "groups", "evals", "outcomes", "samples/train", "samples/eval")
 
 
 class Recorder:
@@ -27,28 +28,46 @@ class Recorder:
     """
 
     def __init__(
-        self, folder: RunFolder, config: LoggingConfig, console: ConsoleLog, *, after_step: int
+        self, folder: RunFolder, config: RunConfig, console: ConsoleLog, *, after_step: int
     ) -> None:
         """Rows beyond `after_step`, left by an interrupted run, are cut; -1 starts afresh."""
-        self.config = config
+        self.config = config.logging
         self.console = console
         self.evaluations = _read_evaluations(folder, after_step)
-        names = ("metrics", "timings", "evals", "samples/train", "samples/eval")
         self._files = {
             name: JsonlWriter(folder.path / f"{name}.jsonl", keep_until_step=after_step)
-            for name in names
+            for name in FILES
         }
-        self._board: TensorBoardWriter | None = None
-        if config.tensorboard and importlib.util.find_spec("tensorboard"):
-            board = folder.path / "tensorboard"
-            self._board = TensorBoardWriter(board, purge_step=after_step + 1)
+        run = TrackedRun(
+            folder=folder.path,
+            name=config.name,
+            started=str(folder.info["started"]),
+            recipe=config.model_dump(mode="json"),
+            first_step=after_step + 1,
+        )
+        self._trackers = Trackers(run, config.logging, console.say)
 
     def step(self, step: int, metrics: Mapping[str, float], times: Mapping[str, float]) -> None:
         self._files["metrics"].write({"step": step, **metrics})
         self._files["timings"].write({"step": step, **times})
-        if self._board is not None:
-            self._board.write(step, {**metrics, **times})
+        self._trackers.write(step, {**metrics, **times})
         self.console.step(step, metrics, times["time/step_s"])
+
+    def times(self, step: int, times: Mapping[str, float]) -> None:
+        """What came after a step: an evaluation, a checkpoint."""
+        self._files["timings"].write({"step": step, **times})
+
+    def groups(
+        self,
+        step: int,
+        problem_ids: Sequence[str],
+        facts_PG: Sequence[Sequence[RolloutFacts]],
+        result: AdvantageResult,
+    ) -> None:
+        """Write what became of each group of the step, on all ranks."""
+        correct_PG = [[fact.correct for fact in facts] for facts in facts_PG]
+        row = groups_row(problem_ids, correct_PG, result, step=step)
+        self._files["groups"].write(row)
 
     def train_samples(
         self,
@@ -76,19 +95,19 @@ class Recorder:
         for result, groups in outcomes:
             self.evaluations.append(result)
             self._files["evals"].write(asdict(result))
+            row = outcomes_row(groups, step=result.step, name=result.name, mode=result.mode)
+            self._files["outcomes"].write(row)
             for group in groups[:EVAL_SAMPLES]:
                 row = sample_row(group, step=result.step, name=result.name, mode=result.mode)
                 self._files["samples/eval"].write(row)
-            if self._board is not None:
-                path = f"eval/{result.name}_{result.mode}"
-                self._board.write(result.step, {path: result.accuracy})
-            self.console.evaluation(result)
+            path = f"eval/{result.name}_{result.mode}"
+            self._trackers.write(result.step, {path: result.accuracy})
+        self.console.evaluation([result for result, _ in outcomes], self.evaluations)
 
     def close(self) -> None:
         for file in self._files.values():
             file.close()
-        if self._board is not None:
-            self._board.close()
+        self._trackers.close()
 
 
 def _read_evaluations(folder: RunFolder, after_step: int) -> list[EvalResult]:

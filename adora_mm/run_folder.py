@@ -1,7 +1,7 @@
 """The folder of one run: created once, refused to a second run, continued on request.
 
-config.yaml  run.json  metrics.jsonl  timings.jsonl  evals.jsonl
-samples/train.jsonl  samples/eval.jsonl  tensorboard/  checkpoints/  faults/  report.html
+config.yaml  run.json  metrics.jsonl  timings.jsonl  evals.jsonl  groups.jsonl  outcomes.jsonl
+samples/train.jsonl  samples/eval.jsonl  tensorboard/  wandb/  checkpoints/  faults/  report.html
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from adora_mm.files import write_atomically
 FREE_SECTIONS = frozenset({"engine", "checkpoint", "checker", "faults", "logging"})
 """Sections of a recipe that say how to run and not what; they may change on resume."""
 FREE_KEYS = {
-    "rollout": frozenset({"max_rows"}),
+    "rollout": frozenset({"max_rows", "vllm"}),
     "train": frozenset({"batching", "groups_per_microbatch", "max_tokens_per_microbatch"}),
 }
 """The same for single keys."""

@@ -1,10 +1,14 @@
-"""Sample rollouts as JSON rows, for the report and for reading with one's own eyes."""
+"""Rollouts as JSON rows, for the report and for reading with one's own eyes.
+
+Samples are a few groups with all their texts; group and evaluation rows are every group in numbers.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
+from adora_mm.advantages import AdvantageResult
 from adora_mm.types import Problem, Rollout, RolloutGroup
 
 
@@ -33,6 +37,45 @@ def sample_row(
     }
     extra = {"weight": weight, "policy_version": policy_version, "name": name, "mode": mode}
     return row | {key: value for key, value in extra.items() if value is not None}
+
+
+def groups_row(
+    problem_ids: Sequence[str],
+    correct_PG: Sequence[Sequence[bool]],
+    result: AdvantageResult,
+    *,
+    step: int,
+) -> dict[str, Any]:
+    """All groups of a step, in columns: what became of each problem, and how much it taught.
+
+    `right` is the share of right answers, `signal` the mean |advantage| after the ADORA weight: 0
+    for a group that cannot move the policy.
+    """
+    signal_P = result.advantages_PG.abs().mean(dim=1).tolist()
+    return {
+        "step": step,
+        "id": list(problem_ids),
+        "tas": [int(tas) for tas in result.tas_P.tolist()],
+        "weight": [round(weight, 4) for weight in result.weights_P.tolist()],
+        "right": [round(sum(row) / len(row), 4) for row in correct_PG],
+        "signal": [round(signal, 4) for signal in signal_P],
+    }
+
+
+def outcomes_row(
+    groups: Sequence[RolloutGroup], *, step: int, name: str, mode: str
+) -> dict[str, Any]:
+    """Every problem of an evaluation with its share of right answers: what pairs two runs."""
+    return {
+        "step": step,
+        "name": name,
+        "mode": mode,
+        "id": [group.problem.id for group in groups],
+        "right": [
+            round(sum(r.verdict.correct for r in group.rollouts) / len(group.rollouts), 4)
+            for group in groups
+        ],
+    }
 
 
 def _problem(problem: Problem) -> dict[str, Any]:

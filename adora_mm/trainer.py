@@ -7,8 +7,7 @@ agree over ranks (advantages, token counts, metrics) is gathered where it is nee
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -30,6 +29,7 @@ from adora_mm.dynamic_sampling import BatchShape, StepBatch, collect_step
 from adora_mm.engine import Engine
 from adora_mm.faults import SkippedUpdates, batch_row
 from adora_mm.overlap import Generate, RolloutsAhead
+from adora_mm.phases import Phases
 from adora_mm.plan import Plan
 from adora_mm.processor import Processor
 from adora_mm.recorder import Recorder
@@ -60,6 +60,7 @@ class Trainer:
         engine: Engine,
         pool: CheckerPool,
         wish: StopWish,
+        phases: Phases,
         say: Callable[[str], None],
     ) -> None:
         self.config, self.plan, self.folder, self.recorder = config, plan, folder, recorder
@@ -69,13 +70,15 @@ class Trainer:
             problems.train, config.rollout.prompts_per_step, seed=config.seed
         )
         self.ahead = RolloutsAhead()
+        self.synced: dict[str, float] = {}
+        """Metrics of the last update of the rollout engine's weights."""
         self.last_seen: dict[str, bool] = {}
         self.first_step = 1
         self.shape = BatchShape(
             prompts=config.rollout.prompts_per_step, minibatch=config.train.prompts_per_minibatch
         )
         self.shape.share()  # refuses a minibatch that does not divide over the ranks
-        self.wish, self.say = wish, say
+        self.wish, self.phases, self.say = wish, phases, say
         self.accuracy: dict[int, float] = {}
         """Held-out accuracy of the evaluated steps, in the first mode."""
         self.skipped = SkippedUpdates(
@@ -96,18 +99,20 @@ class Trainer:
     def run(self) -> None:
         config, total = self.config, self.plan.total_steps
         if self.first_step == 1:
+            self.sync(0)  # what samples is what will be trained, from the first answer on
             self.evaluate(0)
         for step in range(self.first_step, total + 1):
             before = self.ahead.position(self.sampler)
-            clock = _Clock()
+            began = time.monotonic()
             distributed.seed_all(f"{config.seed}/{step}")
             lag = int(bool(self.ahead))  # updates since the weights that made these rollouts
-            batch = self.collect(step)
+            with self.phases("rollout"):
+                batch = self.collect(step)
+            self.phases.rollouts(batch.collected.rollout_s, batch.collected.reward_s)
             epoch = self.sampler.epoch  # before the next step's problems are drawn
             self.stop_if_asked(step - 1, before)  # this step has changed nothing yet
-            clock.rollouts(batch.collected.rollout_s, batch.collected.reward_s)
             if self.overlaps(step):
-                with clock.phase("sync"):
+                with self.phases("sync"):
                     self.start_ahead(step + 1)
 
             result = advantages_of(batch.facts_PG, config.advantage, step=step, seed=config.seed)
@@ -120,28 +125,30 @@ class Trainer:
                 batching=self.engine.batching,
                 pad=self.processor.pad_token_id,
             )
-            with clock.phase("logprobs"):
+            with self.phases("logprobs"):
                 minibatches = [
                     self.engine.add_logprobs(minibatch, on_policy=index == 0)
                     for index, minibatch in enumerate(minibatches)
                 ]
-            with clock.phase("update"):
+            with self.phases("update"):
                 updates = self.update(step, minibatches, groups)
             if not self.ahead:
-                with clock.phase("sync"):
+                with self.phases("sync"):
                     self.sync(step)
 
             self.last_seen, moves = record_moves(
                 self.last_seen, batch.problem_ids, result.tas_P.tolist()
             )
             metrics = rollout_metrics(batch.facts_PG) | batch.metrics | result.metrics | moves
-            metrics |= mean_metrics(updates)
+            metrics |= mean_metrics(updates) | self.synced
             metrics |= {"data/epoch": epoch, "rollout/policy_lag": lag}
             if self.recorder is not None:
                 self.recorder.train_samples(
                     step, batch.collected.groups, batch.share, result, policy_version=step - 1 - lag
                 )
-                self.recorder.step(step, metrics, clock.times())
+                self.recorder.groups(step, batch.problem_ids, batch.facts_PG, result)
+                times = {"time/step_s": round(time.monotonic() - began, 4)}
+                self.recorder.step(step, metrics, times | self.phases.take())
             if step == total or _due(step, config.evaluation.every_steps):
                 self.evaluate(step)
             if step == total or _due(step, config.checkpoint.every_steps):
@@ -164,7 +171,7 @@ class Trainer:
 
     def sync(self, step: int) -> None:
         """Bring the rollout engine to the weights after `step`."""
-        self.backend.update_weights(self.engine.named_weights(), version=step)
+        self.synced = self.backend.update_weights(self.engine.named_weights(), version=step)
 
     def overlaps(self, step: int) -> bool:
         """Whether the next step's rollouts are made while this one trains."""
@@ -177,8 +184,8 @@ class Trainer:
 
     def start_ahead(self, step: int) -> None:
         """Begin the rollouts of `step` with the weights as they are now, two steps older."""
-        self.backend.wake()
         self.sync(step - 2)
+        self.backend.wake()
         self.ahead.start(self.sampler, self.shape.share(), partial(self.generate, step))
 
     def collect(self, step: int) -> StepBatch:
@@ -192,7 +199,7 @@ class Trainer:
         batch = collect_step(
             next_batch, generate, self.shape, self.config.reward, self.config.dynamic_sampling
         )
-        self.backend.sleep()
+        self.backend.sleep(weights_follow=True)
         return batch
 
     def generate(
@@ -219,23 +226,25 @@ class Trainer:
             self.ahead.settle()
             self.sync(step)
         self.backend.wake()
-        outcomes = evaluate(
-            self.backend,
-            self.processor,
-            self.pool,
-            self.problems.val,
-            self.config.evaluation,
-            name="val",
-            step=step,
-            max_new_tokens=self.config.rollout.max_new_tokens,
-            seed=EVALUATION_SEED,
-            reward=self.config.reward,
-        )
+        with self.phases("evaluate"):
+            outcomes = evaluate(
+                self.backend,
+                self.processor,
+                self.pool,
+                self.problems.val,
+                self.config.evaluation,
+                name="val",
+                step=step,
+                max_new_tokens=self.config.rollout.max_new_tokens,
+                seed=EVALUATION_SEED,
+                reward=self.config.reward,
+            )
         self.backend.sleep()
         if outcomes:
             self.accuracy[step] = outcomes[0][0].accuracy
         if self.recorder is not None:
             self.recorder.evaluation(outcomes)
+            self.recorder.times(step, self.phases.take())
 
     def save(self, step: int, sampler: Mapping[str, Any]) -> None:
         """Write the checkpoint after `step`, unless it is there or the policy may be broken."""
@@ -252,7 +261,10 @@ class Trainer:
             "last_seen": self.last_seen,
             "accuracy": self.accuracy.get(step),
         }
-        save_checkpoint(path, self.engine, self.processor, state)
+        with self.phases("checkpoint"):
+            save_checkpoint(path, self.engine, self.processor, state)
+        if self.recorder is not None:
+            self.recorder.times(step, self.phases.take())
         if distributed.is_first():
             prune_checkpoints(folder, keep_last=keep.keep_last, keep_best=keep.keep_best)
             best = best_checkpoint(folder)
@@ -264,6 +276,7 @@ class Trainer:
         signum = max(distributed.gather(self.wish.signum))
         if not signum:
             return
+        self.phases.take()  # of a step that will be done again
         if step > 0:
             self.save(step, sampler)
         raise Stopped(signum, f"stopped after step {step}; go on with --resume")
@@ -283,28 +296,3 @@ def mean_metrics(updates: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 def _due(step: int, every: int) -> bool:
     return every > 0 and step % every == 0
-
-
-class _Clock:
-    """Seconds of each phase of a step."""
-
-    def __init__(self) -> None:
-        self._started = time.monotonic()
-        self._seconds: dict[str, float] = {}
-
-    def rollouts(self, rollout_s: float, reward_s: float) -> None:
-        """Seconds of making rollouts; those that the last step has hidden are told apart."""
-        hidden = max(0.0, rollout_s + reward_s - (time.monotonic() - self._started))
-        self._seconds |= {"rollout": max(0.0, rollout_s - hidden), "reward": reward_s}
-        if hidden:
-            self._seconds["rollout_hidden"] = hidden
-
-    @contextmanager
-    def phase(self, name: str) -> Iterator[None]:
-        started = time.monotonic()
-        yield
-        self._seconds[name] = self._seconds.get(name, 0.0) + time.monotonic() - started
-
-    def times(self) -> dict[str, float]:
-        times = {f"time/{name}_s": round(value, 4) for name, value in self._seconds.items()}
-        return times | {"time/step_s": round(time.monotonic() - self._started, 4)}

@@ -19,7 +19,7 @@ PHASES = ("rollout", "reward", "logprobs", "update", "sync")
 def main(folders: list[str]) -> int:
     for folder in folders:
         lines = (Path(folder) / "timings.jsonl").read_text().splitlines()
-        rows = [json.loads(line) for line in lines][1:]
+        rows = [row for row in map(json.loads, lines) if "time/step_s" in row][1:]
         print(f"{folder}: {len(rows)} steps\n\n| phase | s | share |\n|---|---|---|")
         whole = statistics.median(row["time/step_s"] for row in rows)
         for phase in (*PHASES, "other"):

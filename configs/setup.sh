@@ -2,7 +2,8 @@
 # Makes .venv in the repository with the pinned packages and this project, once; later calls return
 # at once. run_geo3k.sh and tests/run.sh source this file; it can also be run by itself:
 #
-#   bash configs/setup.sh [--dev]      --dev adds the tools of the tests
+#   bash configs/setup.sh [--dev | --vllm]      --dev adds the tools of the tests,
+#                                               --vllm these and vLLM (on CPUs its CPU build)
 #
 #   PYTHON=python3.12        the interpreter of a new .venv (3.11 or newer)
 #   ADORA_PROFILE=cpu|gpu    the pinned set, instead of asking whether a CUDA GPU is visible
@@ -138,6 +139,17 @@ set_up() {
   ) 9>"$ADORA_ROOT/.cache/setup.lock"
 }
 
+# vLLM beside everything else. On a GPU it is in the base already.
+add_vllm() {
+  [[ "$(choose_profile)" == cpu ]] || return 0
+  say "installing requirements/vllm.txt"
+  "$ADORA_PYTHON" -m pip --disable-pip-version-check --no-input install --quiet --no-deps \
+    -r "$ADORA_ROOT/requirements/vllm.txt"
+  "$ADORA_PYTHON" -c 'import torchvision' 2>/dev/null ||
+    "$ADORA_PYTHON" "$ADORA_ROOT/tests/torchvision_shim.py" ||
+    fail "torchvision does not import beside this torch; give both from one index of wheels"
+}
+
 is_ready() {
   stamped setup.base "$1" && { [[ "${3:-}" != --dev ]] || stamped setup.dev "$2"; }
 }
@@ -153,7 +165,11 @@ lock_set_up() {
 if [[ "${BASH_SOURCE[0]}" == "$0" ]]; then
   case "${1:-}" in
     "" | --dev) set_up "$@" ;;
-    *) fail "unknown argument $1; usage: bash configs/setup.sh [--dev]" ;;
+    --vllm)
+      set_up --dev
+      add_vllm
+      ;;
+    *) fail "unknown argument $1; usage: bash configs/setup.sh [--dev | --vllm]" ;;
   esac
   say "ready: $ADORA_VENV"
 fi

@@ -45,7 +45,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("gpu") and not _has_gpu():
         pytest.skip("needs a CUDA GPU")
     if item.get_closest_marker("vllm") and not _has_vllm():
-        pytest.skip("needs the vllm package: pip install -r requirements/gpu.txt")
+        pytest.skip("needs the vllm package: bash configs/setup.sh --vllm")
 
 
 @pytest.fixture(scope="session")

@@ -104,7 +104,8 @@ def run(root: Path, name: str, *words: str) -> int:
 def differences(root: Path, name: str) -> list[str]:
     """What a run left otherwise than the one that was left alone."""
     mine, whole = root / "runs" / name, root / "runs" / "whole"
-    files = ["metrics.jsonl", "evals.jsonl", "samples/train.jsonl", "samples/eval.jsonl"]
+    names = ("metrics", "groups", "evals", "outcomes", "samples/train", "samples/eval")
+    files = [f"{name}.jsonl" for name in names]
     wrong = [file for file in files if (mine / file).read_bytes() != (whole / file).read_bytes()]
     last = f"checkpoints/step-{STEPS:06d}"
     a, b = (load_file(run / last / "policy/model.safetensors") for run in (mine, whole))

@@ -124,6 +124,15 @@ def test_the_tools_of_the_tests_come_on_top(sandbox: Sandbox) -> None:
     assert len(sandbox.installs()) == 4
 
 
+def test_vllm_comes_on_top_of_those(sandbox: Sandbox) -> None:
+    assert sandbox.call("configs/setup.sh", "--vllm")[0] == 0
+    assert sandbox.installs()[0] == "-r requirements/cpu.txt -r requirements/dev.txt"
+    assert sandbox.installs()[2] == "--no-deps -r requirements/vllm.txt"
+    sandbox.call("configs/setup.sh", "--vllm", FAKE_GPUS="1")
+    assert "requirements/vllm.txt" not in sandbox.installs()[3]
+    assert len(sandbox.installs()) == 5
+
+
 def test_an_install_that_breaks_off_is_not_taken_for_a_finished_one(sandbox: Sandbox) -> None:
     assert sandbox.call("configs/setup.sh", FAKE_PIP_FAILS="1")[0] != 0
     assert sandbox.call("configs/setup.sh")[0] == 0

@@ -322,6 +322,7 @@ def test_truncated_importance_sampling_caps_the_weight_of_each_token() -> None:
     output.loss.backward()
     expected = [-1.0, -2.0, -math.exp(-1.0)]
     assert (gradient(inputs).squeeze(1) * 3).tolist() == pytest.approx(expected)
+    assert output.metrics["mismatch/tail_frac"].item() == pytest.approx(2 / 3)  # on either side
     assert output.metrics["mismatch/ratio_max"].item() == pytest.approx(math.exp(2.0))
     assert output.metrics["mismatch/corrected_frac"].item() == pytest.approx(1 / 3)
 

@@ -81,7 +81,12 @@ def test_a_run_writes_what_it_did(root: Path, plain: str) -> None:
         "loss/clip_frac", "optim/grad_norm", "optim/lr", "mismatch/kl",
     }  # fmt: skip
     assert needed <= rows(root, plain)[0].keys()
-    assert "time/rollout_s" in rows(root, plain, "timings")[0]
+    times = rows(root, plain, "timings")
+    assert {"time/evaluate_s", "memory/evaluate_gb"} == times[0].keys() - {"step"}
+    in_step_1 = {key for row in times if row["step"] == 1 for key in row}
+    for phase in ("rollout", "logprobs", "update", "sync", "checkpoint"):
+        assert {f"time/{phase}_s", f"memory/{phase}_gb"} <= in_step_1
+    assert "time/reward_s" in in_step_1
     evaluations = rows(root, plain, "evals")
     assert [(r["step"], r["mode"]) for r in evaluations] == [
         (step, mode) for step in (0, 2, 3) for mode in ("greedy", "sampled")
@@ -91,6 +96,18 @@ def test_a_run_writes_what_it_did(root: Path, plain: str) -> None:
     assert info["status"] == "finished"
     assert info["data"]["train"]["count"] == 10
     assert info["versions"]["torch"]
+
+
+def test_every_group_and_every_held_out_problem_is_on_record(root: Path, plain: str) -> None:
+    for row, metrics in zip(rows(root, plain, "groups"), rows(root, plain), strict=True):
+        assert row["step"] == metrics["step"]
+        assert {len(row[name]) for name in ("id", "tas", "weight", "right", "signal")} == {4}
+        assert sum(row["tas"]) / 4 == metrics["adora/tas_frac"]
+        assert sum(row["right"]) / 4 == pytest.approx(metrics["rollout/correct_frac"])
+    for row, result in zip(rows(root, plain, "outcomes"), rows(root, plain, "evals"), strict=True):
+        assert (row["step"], row["mode"]) == (result["step"], result["mode"])
+        assert len(set(row["id"])) == 4
+        assert sum(row["right"]) == result["correct"]
 
 
 def test_sample_rollouts_hold_everything_a_reader_needs(root: Path, plain: str) -> None:

@@ -8,6 +8,7 @@ from adora_mm.config.algorithm import (
     RewardConfig,
 )
 from adora_mm.config.loading import ConfigError, dump_config, find_recipe, load_config
+from adora_mm.config.policy import LoraConfig, PolicyConfig
 from adora_mm.config.run import (
     CheckerConfig,
     CheckpointConfig,
@@ -17,11 +18,10 @@ from adora_mm.config.run import (
     FaultsConfig,
     GenerateConfig,
     LoggingConfig,
-    LoraConfig,
-    PolicyConfig,
     RolloutConfig,
     RunConfig,
     TrainConfig,
+    VllmConfig,
 )
 
 __all__ = [
@@ -44,6 +44,7 @@ __all__ = [
     "RolloutConfig",
     "RunConfig",
     "TrainConfig",
+    "VllmConfig",
     "dump_config",
     "find_recipe",
     "load_config",

@@ -15,54 +15,7 @@ from adora_mm.config.algorithm import (
     check_algorithm,
 )
 from adora_mm.config.base import Section
-
-
-class LoraConfig(Section):
-    """Adapters of low rank on linear layers, which alone are trained (`lora.py`).
-
-    There is no dropout: log-probs of the update must be those of the policy that was sampled.
-    """
-
-    rank: int = Field(default=16, ge=1)
-    alpha: int = Field(default=32, ge=1)
-    """The adapters count times alpha / rank."""
-    targets: tuple[str, ...] = Field(
-        default=("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"),
-        min_length=1,
-    )
-    """Last names of the layers of the language part that get one."""
-    vision: bool = False
-    """Also on every linear layer of the vision tower."""
-
-
-class PolicyConfig(Section):
-    path: str = "embedded"
-    """HF folder or hub name; `embedded` is the tiny Qwen2.5-VL that ships with the package."""
-    dtype: Literal["float32", "bfloat16"] = "float32"
-    attention: Literal["sdpa", "eager", "flash_attention_2"] = "sdpa"
-    gradient_checkpointing: bool = False
-    freeze_vision: bool = False
-    freeze_language: bool = False
-    """Train the vision tower alone (its merger included)."""
-    lora: LoraConfig | None = None
-    """Train adapters instead of the weights; None trains the weights."""
-
-    @model_validator(mode="after")
-    def _something_is_trained(self) -> Self:
-        if self.freeze_vision and self.freeze_language:
-            raise ValueError(
-                "policy.freeze_vision and policy.freeze_language leave nothing to train; "
-                "set one of them to false"
-            )
-        if self.lora is None:
-            return self
-        if self.freeze_vision and self.lora.vision:
-            raise ValueError(
-                "policy.freeze_vision=true and policy.lora.vision=true exclude each other"
-            )
-        if self.freeze_language and not self.lora.vision:
-            raise ValueError("policy.freeze_language=true needs policy.lora.vision=true with LoRA")
-        return self
+from adora_mm.config.policy import PolicyConfig
 
 
 class GenerateConfig(Section):
@@ -105,9 +58,65 @@ class DataConfig(Section):
     val_limit: int | None = Field(default=None, ge=1)
 
 
+class VllmConfig(Section):
+    """vLLM in the training processes (`backend: vllm`) or as servers (`backend: vllm_server`)."""
+
+    kv_cache_gb: float | None = Field(default=None, gt=0)
+    """GiB for the keys and values of running sequences, per engine; None takes what
+    `gpu_memory_utilization` leaves beside the weights."""
+    gpu_memory_utilization: float = Field(default=0.5, gt=0, le=1)
+    """Share of the device's memory for weights and cache while the engine is awake."""
+    max_sequences: int = Field(default=256, ge=1)
+    """Completions that an engine samples at once."""
+    max_images: int = Field(default=4, ge=1)
+    """Images per prompt, at most."""
+    enforce_eager: bool = False
+    """No compilation and no CUDA graphs: a quick start, slower sampling."""
+    prefix_caching: bool = True
+    sleep: bool = True
+    """Give device memory back between rollouts (engines in the training processes, on GPUs)."""
+    servers: tuple[str, ...] = ()
+    """Addresses of running servers, such as http://node7:8000; docs/rollouts.md says how to start
+    them. Empty: rank 0 starts `start_servers` on its own machine."""
+    start_servers: int = Field(default=1, ge=1)
+    host: str = "127.0.0.1"
+    """Where servers that are started here listen. Whoever reaches it can replace the weights."""
+    server_gpus: tuple[str, ...] = ()
+    """CUDA_VISIBLE_DEVICES of each server that is started here; empty leaves it as it is."""
+    server_arguments: tuple[str, ...] = ()
+    """Further words of vLLM's command line for servers that are started here."""
+    tensor_parallel_size: int = Field(default=1, ge=1)
+    """GPUs per server that is started here."""
+    start_timeout_s: float = Field(default=900.0, gt=0)
+    request_timeout_s: float = Field(default=900.0, gt=0)
+    """For one prompt's completions, and for one bucket of weights."""
+    request_retries: int = Field(default=2, ge=0)
+    """Further attempts, with growing pauses, before a server is given up."""
+    requests_per_server: int = Field(default=32, ge=1)
+    """Prompts that each rank has at one server at once."""
+    images: Literal["base64", "path"] = "base64"
+    """Pictures within the request, or as files in the exchange folder."""
+    exchange_folder: str | None = None
+    """An existing folder that trainer and servers see under the same name, for weights (and
+    pictures); None makes one for temporary files on this machine."""
+    sync_bucket_mb: int = Field(default=512, ge=1)
+    """MiB of weights that are copied to the host and written at once."""
+
+    @model_validator(mode="after")
+    def _gpus_for_each_server(self) -> Self:
+        if self.server_gpus and len(self.server_gpus) != self.start_servers:
+            raise ValueError(
+                f"rollout.vllm.server_gpus names {len(self.server_gpus)} servers, "
+                f"rollout.vllm.start_servers={self.start_servers}; give one entry per server"
+            )
+        return self
+
+
 class RolloutConfig(Section):
     backend: str = "transformers"
-    """transformers: in the training process. transformers_process: in one of its own."""
+    """transformers: in the training process. transformers_process: in one of its own. vllm: in each
+    training process. vllm_server: servers; see docs/rollouts.md."""
+    vllm: VllmConfig = VllmConfig()
     overlap: Literal["off", "one_step"] = "off"
     """one_step: while a step trains, the next one's rollouts are made by the weights before it. off
     is the exact on-policy loop."""
@@ -223,7 +232,15 @@ class FaultsConfig(Section):
 
 
 class LoggingConfig(Section):
+    progress: bool = True
+    """Bars below the log, on a terminal."""
     tensorboard: bool = True
+    wandb: Literal["off", "offline", "online"] = "off"
+    """Weights & Biases; `offline` writes files into the run's folder, for `wandb sync`."""
+    trackio: bool = False
+    """Trackio's local database (its own variables say where: TRACKIO_DIR)."""
+    project: str = "adora-mm"
+    """The project of this run in Weights & Biases and trackio."""
     sample_groups: int = Field(default=4, ge=0)
     """Groups written to samples/train.jsonl at each step."""
     sample_every_steps: int = Field(default=10, ge=1)
@@ -287,10 +304,10 @@ class RunConfig(Section):
     def _overlap_is_sound(self) -> Self:
         if self.rollout.overlap == "off":
             return self
-        if self.rollout.backend == "transformers":
+        if self.rollout.backend in ("transformers", "vllm"):
             raise ValueError(
                 "rollout.overlap=one_step needs an engine outside the training process; set "
-                "rollout.backend=transformers_process"
+                "rollout.backend=transformers_process or vllm_server"
             )
         if self.loss.mismatch == "none":
             raise ValueError(

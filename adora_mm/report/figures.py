@@ -24,8 +24,6 @@ from adora_mm.report.wording import percent as as_percent
 WIDTH_PT, HEIGHT_PT = 540.0, 215.0
 MAX_POINTS = 400
 SMOOTH_FROM_STEPS = 40
-MAX_PHASES = 5
-MAX_BARS = 120
 Array = NDArray[np.float64]
 
 
@@ -51,9 +49,10 @@ class Plot:
     legend: tuple[LegendEntry, ...]
 
 
-def metric_plots(metrics: Metrics) -> list[Plot]:
-    """One plot per panel that has data."""
-    plots = [_panel_plot(panel, metrics) for panel in PANELS]
+def metric_plots(metrics: Metrics, section: str | None = None) -> list[Plot]:
+    """One plot per panel that has data, of one section of the page or of all."""
+    chosen = [panel for panel in PANELS if section in (None, panel.section)]
+    plots = [panel_plot(panel, metrics) for panel in chosen]
     return [plot for plot in plots if plot is not None]
 
 
@@ -66,7 +65,8 @@ def missing_panels(metrics: Metrics) -> list[str]:
     ]
 
 
-def _panel_plot(panel: Panel, metrics: Metrics) -> Plot | None:
+def panel_plot(panel: Panel, metrics: Metrics) -> Plot | None:
+    """The panel's curves that were recorded; None when none was."""
     columns = [(curve, metrics.column(curve.key)) for curve in panel.curves]
     present = [(curve, values) for curve, values in columns if values is not None]
     if not present:
@@ -78,17 +78,17 @@ def _panel_plot(panel: Panel, metrics: Metrics) -> Plot | None:
             if spread is not None:
                 low = np.maximum(0.0, values - spread)
                 _draw_band(axes, metrics.steps, low, values + spread, curve.colour)
-            _draw_curve(axes, metrics.steps, values, curve, log)
+            draw_curve(axes, metrics.steps, values, curve, log)
         format_axis(axes, percent=panel.percent, log=log)
-        legend = tuple(_legend_entry(curve, values, panel.percent) for curve, values in present)
+        legend = tuple(legend_entry(curve, values, panel.percent) for curve, values in present)
         label = f"{panel.title}: " + "; ".join(f"{entry.label} {entry.value}" for entry in legend)
         svg = to_svg(axes, panel.name, label)
     note = panel.note + (" Logarithmic scale." if log else "")
     return Plot(name=panel.name, title=panel.title, note=note.strip(), svg=svg, legend=legend)
 
 
-def _legend_entry(curve: Curve, values: Array, percent: bool) -> LegendEntry:
-    first, last = (_shown(end, percent) for end in ends(values))
+def legend_entry(curve: Curve, values: Array, percent: bool) -> LegendEntry:
+    first, last = (shown(end, percent) for end in ends(values))
     return LegendEntry(
         label=curve.label,
         colour=curve.colour,
@@ -97,7 +97,7 @@ def _legend_entry(curve: Curve, values: Array, percent: bool) -> LegendEntry:
     )
 
 
-def _shown(value: float | None, percent: bool) -> str:
+def shown(value: float | None, percent: bool) -> str:
     if value is None or not percent:
         return format_value(value)
     return as_percent(value, digits=0 if value >= 0.1 else 1)
@@ -109,7 +109,7 @@ def _needs_log(columns: list[Array]) -> bool:
     return bool((values > 0).all() and values.max() > 100 * np.median(values))
 
 
-def _draw_curve(
+def draw_curve(
     axes: Axes, steps: NDArray[np.int64], values: Array, curve: Curve, log: bool
 ) -> None:
     smooth = len(steps) >= SMOOTH_FROM_STEPS
@@ -189,8 +189,8 @@ def eval_plot(evals: tuple[EvalRow, ...]) -> Plot | None:
         for index, (key, dash) in enumerate(zip(series, DASHES, strict=False)):
             rows = [row for row in evals if row.series == key]
             shift = 0.006 * max(row.step for row in evals) * (index - (len(series) - 1) / 2)
-            _draw_evals(axes, rows, shift, index + 1, dash)
-            first, last = _shown(rows[0].accuracy, True), _shown(rows[-1].accuracy, True)
+            draw_evals(axes, rows, shift, index + 1, dash)
+            first, last = shown(rows[0].accuracy, True), shown(rows[-1].accuracy, True)
             legend.append(
                 LegendEntry(
                     label=" ".join(part for part in key if part),
@@ -212,7 +212,7 @@ def eval_plot(evals: tuple[EvalRow, ...]) -> Plot | None:
     )
 
 
-def _draw_evals(axes: Axes, rows: list[EvalRow], shift: float, index: int, dash: str) -> None:
+def draw_evals(axes: Axes, rows: list[EvalRow], shift: float, index: int, dash: str) -> None:
     accuracy = np.array([row.accuracy for row in rows])
     low = np.array([row.accuracy if row.low is None else row.low for row in rows])
     high = np.array([row.accuracy if row.high is None else row.high for row in rows])
@@ -229,51 +229,3 @@ def _draw_evals(axes: Axes, rows: list[EvalRow], shift: float, index: int, dash:
         marker="o",
         markersize=4,
     )
-
-
-def time_plot(metrics: Metrics) -> Plot | None:
-    """Seconds of each phase of a step, stacked; the rarest phases are summed as `other`."""
-    phases = {
-        key.removeprefix("time/").removesuffix("_s"): np.nan_to_num(values)
-        for key in metrics.columns
-        if key.startswith("time/") and key.endswith("_s") and key != "time/step_s"
-        if (values := metrics.column(key)) is not None
-    }
-    step_s = metrics.column("time/step_s")
-    if not phases and step_s is None:
-        return None
-    ranked = sorted(phases, key=lambda name: -float(phases[name].sum()))
-    stacked = {name: phases[name] for name in ranked[:MAX_PHASES]}
-    rest = sum((phases[name] for name in ranked[MAX_PHASES:]), np.zeros(len(metrics.steps)))
-    if step_s is not None:
-        named = sum(phases.values(), np.zeros(len(metrics.steps)))
-        rest = rest + np.clip(np.nan_to_num(step_s) - named, 0.0, None)
-    if rest.sum() > 0:
-        stacked["other"] = stacked.pop("other", np.zeros(len(rest))) + rest
-    return _stacked_plot(metrics.steps, stacked)
-
-
-def _stacked_plot(steps: NDArray[np.int64], stacked: dict[str, Array]) -> Plot:
-    width = -(-len(steps) // MAX_BARS)
-    parts = [np.arange(start, len(steps))[:width] for start in range(0, len(steps), width)]
-    middles = np.array([steps[part].mean() for part in parts])
-    heights = [np.array([v[part].mean() for part in parts]) for v in stacked.values()]
-    total = sum(float(values.sum()) for values in stacked.values()) or 1.0
-    legend = tuple(
-        LegendEntry(
-            label=name,
-            colour=index,
-            dash="",
-            value=as_percent(float(values.sum()) / total, digits=0),
-        )
-        for index, (name, values) in enumerate(stacked.items(), start=1)
-    )
-    with drawing("time", WIDTH_PT, HEIGHT_PT) as axes:
-        bottom = np.zeros(len(middles))
-        for entry, height in zip(legend, heights, strict=True):
-            axes.bar(middles, height, width, bottom, color=colour(entry.colour), linewidth=0)
-            bottom = bottom + height
-        format_axis(axes)
-        label = "Time per phase: " + "; ".join(f"{line.label} {line.value}" for line in legend)
-        svg = to_svg(axes, "time", label)
-    return Plot(name="time", title="Time per step (seconds)", note="", svg=svg, legend=legend)

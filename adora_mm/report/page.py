@@ -7,6 +7,8 @@ that even a mistake here could not run anything.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,11 +17,22 @@ import numpy as np
 from markupsafe import Markup
 
 from adora_mm.files import write_atomically
-from adora_mm.report import figures, summary
+from adora_mm.report import figures, phase_figures, summary
+from adora_mm.report.group_history import Usefulness, load_history, transitions, usefulness
+from adora_mm.report.migration import migration_plot
+from adora_mm.report.panels import SECTIONS
+from adora_mm.report.problem_cards import CardSet, card_sets
 from adora_mm.report.run_data import Metrics, RunData, load_run
 from adora_mm.report.samples import SampleSet, load_samples
 from adora_mm.report.summary import ends
-from adora_mm.report.verdict import interval, judge, other_series
+from adora_mm.report.verdict import (
+    headline_series,
+    in_pairs,
+    interval,
+    judge,
+    other_series,
+    paired,
+)
 from adora_mm.report.wording import format_value, percent, signed
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -30,6 +43,18 @@ OUTCOMES = {
     "timeout": ("…", "checker timed out"),
 }
 """Outcome of the checker to its sign and word; colour is never the only difference."""
+
+
+LIVE_EVERY_S = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Teaching:
+    """Which problems moved the policy, and how they moved."""
+
+    useful: Usefulness
+    migration: figures.Plot | None
+    cards: Sequence[CardSet]
 
 
 def write_report(run_folder: Path, out: Path | None = None) -> Path:
@@ -45,34 +70,72 @@ def write_report(run_folder: Path, out: Path | None = None) -> Path:
     target = out if out is not None else run_folder
     if target.is_dir():
         target = target / "report.html"
-    run = load_run(run_folder)
+    page = render(run_folder)
     if not target.parent.is_dir():
         raise ValueError(f"{target}: the folder {target.parent} does not exist; create it first")
-    write_atomically(target, render(run, load_samples(run_folder / "samples")))
+    write_atomically(target, page)
     return target
 
 
-def render(run: RunData, samples: SampleSet) -> str:
-    """The page as HTML text."""
+def render(run_folder: Path, *, live: bool = False) -> str:
+    """The page of a run as HTML text; a live one loads itself again while the run goes on.
+
+    Raises ValueError when `run_folder` is not a run's folder.
+    """
+    run = load_run(run_folder)
+    samples = load_samples(run_folder / "samples")
+    inner: list[str] = []
+    teaching = _teaching(run, inner)
+    time = [phase_figures.time_plot(run.metrics), phase_figures.memory_plot(run.metrics)]
     heldout = figures.eval_plot(run.evals)
-    time = figures.time_plot(run.metrics)
-    plots = [heldout, *figures.metric_plots(run.metrics), time]
+    plots = {name: figures.metric_plots(run.metrics, name) for name in SECTIONS}
+    plots["learning"] = [plot for plot in (heldout, *plots["learning"]) if plot is not None]
+    plots["time"] = [plot for plot in time if plot is not None]
+    rows = headline_series(run.evals)
+    pairs = paired(rows[0], rows[-1], run.outcomes, run.outcomes) if len(rows) > 1 else None
     return template(TEMPLATES / "report.html").render(
-        style=Markup((TEMPLATES / "style.css").read_text(encoding="utf-8")),
+        style=style(),
         run=run,
         samples=samples,
+        refresh_s=LIVE_EVERY_S if live and run.info.status == "running" else None,
         verdict=judge(run.evals),
+        pairs="" if pairs is None else in_pairs(pairs),
         others=other_series(run.evals),
         trained=summary.what_was_trained(run),
         facts=summary.run_facts(run.info),
         warnings=summary.warnings(run),
-        notes=_notes(run, samples),
-        plots=[plot for plot in plots if plot is not None],
+        notes=[*_notes(run, samples), *inner],
+        plots=plots,
+        teaching=teaching,
+        phases=phase_figures.phase_totals(run.metrics),
         smooth=len(run.metrics.steps) >= figures.SMOOTH_FROM_STEPS,
         evals=[(row, interval(row)) for row in run.evals],
         metric_rows=_metric_rows(run.metrics),
         outcomes=OUTCOMES,
-        written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        written=written_now(),
+    )
+
+
+def style() -> Markup:
+    return Markup((TEMPLATES / "style.css").read_text(encoding="utf-8"))
+
+
+def written_now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _teaching(run: RunData, notes: list[str]) -> Teaching | None:
+    """What groups.jsonl says; None for a run that has none (older ones) or no step yet."""
+    path = run.folder / "groups.jsonl"
+    history = load_history(path, notes) if path.is_file() else {}
+    if not history:
+        return None
+    useful = usefulness(history)
+    folders = [folder for data in run.info.data if data.role == "train" for folder in data.paths]
+    return Teaching(
+        useful=useful,
+        migration=migration_plot(transitions(history)),
+        cards=card_sets(history, useful, folders, notes),
     )
 
 

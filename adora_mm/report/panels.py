@@ -25,15 +25,20 @@ class Panel:
     """Curves that share one y axis."""
 
     name: str
+    section: str
+    """Where it stands on the page: one of `SECTIONS`, or `time`."""
     title: str
     curves: tuple[Curve, ...]
     percent: bool = False
     note: str = ""
 
 
+SECTIONS = ("learning", "lengths", "adora", "stability")
+
 PANELS = (
     Panel(
         name="reward",
+        section="learning",
         title="Reward and accuracy on training rollouts",
         curves=(
             Curve(key="reward/mean", label="reward", colour=1),
@@ -42,7 +47,20 @@ PANELS = (
         ),
     ),
     Panel(
+        name="groups",
+        section="learning",
+        title="Groups by their answers",
+        curves=(
+            Curve(key="group/mixed_frac", label="mixed", colour=1),
+            Curve(key="group/all_correct_frac", label="all right", colour=3, dash="dashed"),
+            Curve(key="group/none_correct_frac", label="all wrong", colour=2, dash="dotted"),
+        ),
+        percent=True,
+        note="Only mixed groups teach by accuracy.",
+    ),
+    Panel(
         name="length",
+        section="lengths",
         title="Response length (tokens)",
         curves=(
             Curve(key="rollout/length_mean", label="all", colour=1),
@@ -51,7 +69,19 @@ PANELS = (
         ),
     ),
     Panel(
+        name="cut",
+        section="lengths",
+        title="Cut off, and without an answer",
+        curves=(
+            Curve(key="rollout/truncated_frac", label="cut off", colour=2),
+            Curve(key="rollout/unparsed_frac", label="no answer found", colour=6, dash="dotted"),
+        ),
+        percent=True,
+        note="Shares of the rollouts.",
+    ),
+    Panel(
         name="adora-share",
+        section="adora",
         title="ADORA: share of groups",
         curves=(
             Curve(key="adora/tas_frac", label="advantageous (TAS)", colour=3),
@@ -61,6 +91,7 @@ PANELS = (
     ),
     Panel(
         name="adora-weight",
+        section="adora",
         title="ADORA: mean weight of a group",
         curves=(
             Curve(
@@ -69,11 +100,18 @@ PANELS = (
                 colour=4,
                 spread_key="adora/weight_std",
             ),
+            Curve(
+                key="adora/effective_lr_factor",
+                label="of what moves the policy",
+                colour=1,
+                dash="dashed",
+            ),
         ),
         note="Band: one standard deviation over groups.",
     ),
     Panel(
         name="kl",
+        section="stability",
         title="KL divergence (nats per token)",
         curves=(
             Curve(key="loss/kl", label="to the reference", colour=1),
@@ -82,23 +120,39 @@ PANELS = (
     ),
     Panel(
         name="entropy",
+        section="stability",
         title="Entropy (nats per token)",
-        curves=(Curve(key="loss/entropy", label="entropy", colour=1),),
+        curves=(
+            Curve(key="loss/entropy", label="of scored tokens", colour=1),
+            Curve(key="rollout/entropy", label="of all rollouts", colour=2, dash="dashed"),
+        ),
     ),
     Panel(
         name="grad-norm",
+        section="stability",
         title="Gradient norm",
         curves=(Curve(key="optim/grad_norm", label="before clipping", colour=1),),
     ),
     Panel(
-        name="shares",
-        title="Clipped, cut off, informative",
+        name="clip",
+        section="stability",
+        title="Clipped, corrected and left out",
         curves=(
             Curve(key="loss/clip_frac", label="tokens clipped", colour=2),
-            Curve(key="rollout/truncated_frac", label="rollouts cut off", colour=6, dash="dotted"),
-            Curve(key="group/mixed_frac", label="groups mixed", colour=3, dash="dashed"),
+            Curve(key="mismatch/corrected_frac", label="tokens corrected", colour=4, dash="dashed"),
+            Curve(
+                key="optim/skipped_update_frac", label="updates skipped", colour=6, dash="dotted"
+            ),
         ),
         percent=True,
-        note="Mixed groups hold both right and wrong answers.",
+    ),
+    Panel(
+        name="ratio",
+        section="stability",
+        title="Largest ratio of probabilities",
+        curves=(
+            Curve(key="loss/ratio_max", label="policy to old policy", colour=1),
+            Curve(key="mismatch/ratio_max", label="trainer to engine", colour=2, dash="dashed"),
+        ),
     ),
 )

@@ -1,4 +1,4 @@
-"""What a run's folder holds, as records: run.json, config.yaml, metrics.jsonl and evals.jsonl.
+"""What a run's folder holds, as records: run.json, config.yaml and the files of rows.
 
 A run that was resumed from a checkpoint may have written a step twice: the later row wins.
 """
@@ -34,7 +34,8 @@ class DataInfo:
 
     role: str
     """`train`, `val`, ..."""
-    path: str
+    paths: tuple[str, ...]
+    """Data folders, each perhaps with `@split`."""
     count: int | None
     """Number of problems."""
     fingerprint: str
@@ -99,6 +100,10 @@ class EvalRow:
         return self.name, self.mode
 
 
+Outcomes = Mapping[tuple[int, str, str], Mapping[str, float]]
+"""(step, name, mode) of an evaluation to the share of right answers by problem."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunData:
     """Everything of a run but its samples, and what could not be read."""
@@ -108,6 +113,7 @@ class RunData:
     config_text: str
     metrics: Metrics
     evals: tuple[EvalRow, ...]
+    outcomes: Outcomes
     notes: tuple[str, ...]
 
 
@@ -127,6 +133,7 @@ def load_run(folder: Path) -> RunData:
         config_text=_config_text(folder / "config.yaml", notes),
         metrics=_load_metrics(folder / "metrics.jsonl", notes),
         evals=_load_evals(folder / "evals.jsonl", notes),
+        outcomes=_load_outcomes(folder / "outcomes.jsonl", notes),
         folder=folder,
         notes=tuple(notes),
     )
@@ -149,7 +156,7 @@ def _run_info(raw: Mapping[str, Any], fallback: str) -> RunInfo:
         data=tuple(
             DataInfo(
                 role=role,
-                path=as_text(entry.get("path")),
+                paths=_texts(entry.get("path")),
                 count=as_count(entry.get("count")),
                 fingerprint=as_text(entry.get("fingerprint")),
             )
@@ -160,6 +167,12 @@ def _run_info(raw: Mapping[str, Any], fallback: str) -> RunInfo:
             for package, version in sorted(as_mapping(raw.get("versions")).items())
         ),
     )
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    """A text or a list of texts; what is not a text is left out."""
+    values = value if isinstance(value, list) else [value]
+    return tuple(text for text in map(as_text, values) if text)
 
 
 def _config_text(path: Path, notes: list[str]) -> str:
@@ -225,6 +238,20 @@ def _load_evals(path: Path, notes: list[str]) -> tuple[EvalRow, ...]:
     if path.is_file() and not rows:
         notes.append(f"{path.name} holds no evaluation yet.")
     return tuple(sorted(rows.values(), key=lambda row: row.step))  # stable: file order in a step
+
+
+def _load_outcomes(path: Path, notes: list[str]) -> Outcomes:
+    """Older runs have no such file, which costs only the paired statistics."""
+    found: dict[tuple[int, str, str], Mapping[str, float]] = {}
+    for line in iter_lines(path, notes) if path.is_file() else ():
+        step, ids, right = (line.row.get(name) for name in ("step", "id", "right"))
+        number = as_count(step)
+        if number is None or not isinstance(ids, list) or not isinstance(right, list):
+            continue
+        shares = {as_text(i): as_number(r) for i, r in zip(ids, right, strict=False)}
+        key = (number, as_text(line.row.get("name")), as_text(line.row.get("mode")))
+        found[key] = {name: share for name, share in shares.items() if share is not None}
+    return found
 
 
 def _eval_row(raw: Mapping[str, Any]) -> EvalRow | None:

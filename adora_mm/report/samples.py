@@ -8,13 +8,16 @@ only the chosen rows are kept.
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup, escape
+
 from adora_mm.report.jsonl import as_count, as_mapping, as_number, as_text, iter_lines, row_at
+from adora_mm.report.maths import with_formulas
+from adora_mm.report.printable import printable
 from adora_mm.report.thumbnails import Thumbnail, thumbnail
 from adora_mm.report.wording import counted
 
@@ -23,8 +26,6 @@ NUM_TRAIN_PER_STEP = 3
 NUM_EVAL_PROBLEMS = 6
 MAX_ROLLOUTS = 16
 MAX_IMAGES = 4
-HEAD_CHARS, TAIL_CHARS = 3_000, 1_500
-"""A longer text keeps its beginning and its end, where the final answer stands."""
 BUDGET_BYTES = 1_900_000
 """For all samples of a page together; curves and text need some 600 kB more."""
 
@@ -33,7 +34,8 @@ BUDGET_BYTES = 1_900_000
 class RolloutView:
     """One completion with its verdict."""
 
-    text: str
+    text: Markup
+    """With its formulas drawn."""
     outcome: str
     extracted: str
     reason: str
@@ -63,8 +65,8 @@ class Sample:
 
     problem_id: str
     source: str
-    question: str
-    answer: str
+    question: Markup
+    answer: Markup
     images: tuple[Thumbnail, ...]
     visits: tuple[Visit, ...]
 
@@ -181,10 +183,10 @@ def _shape(rows: list[Mapping[str, Any]]) -> Sample | None:
     problem = as_mapping(rows[0].get("problem"))
     images = _as_list(problem.get("images"))
     return Sample(
-        problem_id=_clean(as_text(problem.get("id"))),
-        source=_clean(as_text(problem.get("source"))),
-        question=_clean(as_text(problem.get("question"))),
-        answer=_clean(as_text(problem.get("answer"))),
+        problem_id=printable(as_text(problem.get("id"))),
+        source=printable(as_text(problem.get("source"))),
+        question=with_formulas(printable(as_text(problem.get("question")))),
+        answer=with_formulas(printable(as_text(problem.get("answer")))),
         images=tuple(thumbnail(Path(as_text(path))) for path in images[:MAX_IMAGES]),
         visits=tuple(_visit(row) for row in rows),
     )
@@ -194,7 +196,9 @@ def _visit(row: Mapping[str, Any]) -> Visit:
     rollouts = [as_mapping(rollout) for rollout in _as_list(row.get("rollouts"))]
     return Visit(
         step=as_count(row.get("step")) or 0,
-        label=" ".join(filter(None, (_clean(as_text(row.get(key))) for key in ("name", "mode")))),
+        label=" ".join(
+            filter(None, (printable(as_text(row.get(key))) for key in ("name", "mode")))
+        ),
         weight=as_number(row.get("weight")),
         num_correct=sum(rollout.get("outcome") == "correct" for rollout in rollouts),
         num_rollouts=len(rollouts),
@@ -205,15 +209,17 @@ def _visit(row: Mapping[str, Any]) -> Visit:
 def _rollout(raw: Mapping[str, Any]) -> RolloutView:
     parts = {name: as_number(value) for name, value in as_mapping(raw.get("reward_parts")).items()}
     return RolloutView(
-        text=_clean(as_text(raw.get("text"))),
-        outcome=_clean(as_text(raw.get("outcome"))),
-        extracted=_clean(as_text(raw.get("extracted"))),
-        reason=_clean(as_text(raw.get("reason"))),
+        text=with_formulas(printable(as_text(raw.get("text")))),
+        outcome=printable(as_text(raw.get("outcome"))),
+        extracted=printable(as_text(raw.get("extracted"))),
+        reason=printable(as_text(raw.get("reason"))),
         reward=as_number(raw.get("reward")),
-        reward_parts=tuple((_clean(k), value) for k, value in parts.items() if value is not None),
+        reward_parts=tuple(
+            (printable(k), value) for k, value in parts.items() if value is not None
+        ),
         advantage=as_number(raw.get("advantage")),
         num_tokens=as_count(raw.get("num_tokens")),
-        finish_reason=_clean(as_text(raw.get("finish_reason"))),
+        finish_reason=printable(as_text(raw.get("finish_reason"))),
     )
 
 
@@ -221,31 +227,14 @@ def _as_list(value: object) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _clean(text: str) -> str:
-    """Make untrusted text printable and bounded; escaping it is the template's work.
-
-    Control characters become their visible symbols, lone surrogates (legal in JSON, not in UTF-8)
-    question marks, and characters that reverse the reading direction (they can make one answer
-    look like another) the replacement character.
-    """
-    if len(text) > HEAD_CHARS + TAIL_CHARS:
-        dropped = len(text) - HEAD_CHARS - TAIL_CHARS
-        text = f"{text[:HEAD_CHARS]}\n[… {dropped:,} characters left out …]\n{text[-TAIL_CHARS:]}"
-    text = text.encode("utf-8", errors="replace").decode("utf-8")
-    return text.replace("\r\n", "\n").translate(_VISIBLE)
-
-
-_VISIBLE = {code: 0x2400 + code for code in range(32) if chr(code) not in "\t\n"} | {0x7F: 0x2421}
-_VISIBLE |= dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A)), 0xFFFD)
-
-
 def _cost(sample: Sample) -> int:
     """Bytes of a sample on the page, roughly."""
     images = sum(len(image.data_uri) for image in sample.images)
-    texts = [sample.question, sample.answer]
-    texts += [f"{r.text}{r.extracted}{r.reason}" for v in sample.visits for r in v.rollouts]
+    texts: list[str] = [sample.question, sample.answer]
+    for rollout in (rollout for visit in sample.visits for rollout in visit.rollouts):
+        texts += [rollout.text, escape(rollout.extracted), escape(rollout.reason)]
     cards = sum(len(visit.rollouts) for visit in sample.visits)
-    return images + sum(len(html.escape(text).encode()) for text in texts) + 900 * cards
+    return images + sum(len(text.encode()) for text in texts) + 900 * cards
 
 
 def _within(samples: list[Sample], budget_bytes: int) -> list[Sample]:

@@ -66,7 +66,7 @@ def what_was_trained(run: RunData) -> str:
         problems = "problems" if data.count is None else counted(data.count, "problem")
         role = {"train": "trained on", "val": "held out:"}.get(data.role, f"{data.role}:")
         mark = f" (fingerprint {data.fingerprint[:12]})" if data.fingerprint else ""
-        parts.append(f"{role} {problems} of {data.path or 'an unnamed folder'}{mark}")
+        parts.append(f"{role} {problems} of {', '.join(data.paths) or 'an unnamed folder'}{mark}")
     return "; ".join(parts) + "."
 
 

@@ -12,7 +12,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from adora_mm.report.run_data import EvalRow
+from adora_mm.metrics.scores import Difference, compare
+from adora_mm.report.run_data import EvalRow, Outcomes
 from adora_mm.report.wording import NOTHING, percent
 
 Direction = Literal["rose", "fell", "unclear", "unknown"]
@@ -26,6 +27,30 @@ class Verdict:
     """`rose` and `fell` only when the difference excludes zero; `unknown`: nothing to compare."""
     headline: str
     text: str
+
+
+def paired(
+    first: EvalRow, last: EvalRow, outcomes: Outcomes, others: Outcomes
+) -> Difference | None:
+    """The difference of two evaluations problem by problem; None when they share none."""
+    before = outcomes.get((first.step, *first.series), {})
+    after = others.get((last.step, *last.series), {})
+    if not before.keys() & after.keys():
+        return None
+    return compare(before, after, {name: name for name in before})
+
+
+def in_pairs(difference: Difference) -> str:
+    """A paired difference in words."""
+    change, low, high = (
+        f"{100 * value:+.1f}" for value in (difference.difference, difference.low, difference.high)
+    )
+    text = f"Problem by problem: {change} points, 95\u00a0% interval {low} to {high}"
+    if difference.only_first is None:
+        return f"{text}."
+    return (
+        f"{text}; {difference.only_second:,} became right, {difference.only_first:,} became wrong."
+    )
 
 
 def interval(row: EvalRow) -> str:

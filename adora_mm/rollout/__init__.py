@@ -23,9 +23,23 @@ def _transformers_process(model_path: str, processor: Any, **options: Any) -> Ro
     )
 
 
+def _vllm(model_path: str, processor: Any, **options: Any) -> RolloutBackend:
+    from adora_mm.rollout.vllm import VllmBackend
+
+    return VllmBackend(model_path, processor, **options)
+
+
+def _vllm_server(model_path: str, processor: Any, **options: Any) -> RolloutBackend:
+    from adora_mm.rollout.vllm_server import VllmServerBackend
+
+    return VllmServerBackend(model_path, processor, **options)
+
+
 BACKENDS: dict[str, Callable[..., RolloutBackend]] = {
     "transformers": _transformers,
     "transformers_process": _transformers_process,
+    "vllm": _vllm,
+    "vllm_server": _vllm_server,
 }
 
 

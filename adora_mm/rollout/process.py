@@ -18,6 +18,7 @@ import torch.multiprocessing
 from adora_mm.faults import RunFault
 from adora_mm.processor import Prompt
 from adora_mm.rollout.sampling import Finished, RolloutBackend, Sampling
+from adora_mm.rollout.weight_sync import Traffic
 from adora_mm.types import Completion
 
 Build = Callable[..., RolloutBackend]
@@ -53,17 +54,19 @@ class ProcessBackend:
                     finished(place, rows[place])
         return [rows[place] for place in range(len(prompts))]
 
-    def update_weights(self, named_weights: object, *, version: int) -> None:
+    def update_weights(self, named_weights: object, *, version: int) -> dict[str, float]:
         """Weights go one at a time: the other side never holds a second copy of the policy."""
         assert isinstance(named_weights, Iterable)
         with self._lock:
             self._send("update_weights", version)
-            for name, weight in named_weights:
+            traffic = Traffic()
+            for name, weight in traffic.watch(named_weights):
                 self._send("weight", (name, weight.detach().cpu().clone()))
             self._send("end", None)
             self._receive()
+        return {"sync/bytes": float(traffic.bytes)}
 
-    def sleep(self) -> None:
+    def sleep(self, *, weights_follow: bool = False) -> None:
         self._call("sleep")
 
     def wake(self) -> None:

@@ -46,11 +46,15 @@ class RolloutBackend(Protocol):
         `finished` is told of every prompt, if possible while others are not done yet.
         """
 
-    def update_weights(self, named_weights: object, *, version: int) -> None:
-        """Take the trainer's weights, an iterable of (name, tensor) that covers every parameter."""
+    def update_weights(self, named_weights: object, *, version: int) -> dict[str, float]:
+        """Take the trainer's weights, an iterable of (name, tensor) that covers every parameter.
 
-    def sleep(self) -> None:
-        """Give memory back between rollouts."""
+        Returns metrics: `sync/bytes`, what went from this rank's trainer to its engine.
+        """
+
+    def sleep(self, *, weights_follow: bool = False) -> None:
+        """Give memory back between rollouts; with `weights_follow`, an update of the weights comes
+        before the engine is woken, so that the present ones need not be kept."""
 
     def wake(self) -> None:
         """Be ready to generate."""

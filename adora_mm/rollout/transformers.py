@@ -29,6 +29,7 @@ from adora_mm.models import (
 )
 from adora_mm.processor import Processor, Prompt
 from adora_mm.rollout.sampling import Finished, Sampling, uniform_stream
+from adora_mm.rollout.weight_sync import Traffic
 from adora_mm.types import Completion
 
 
@@ -52,7 +53,7 @@ class TransformersBackend:
             load_policy(model_path, dtype=dtype, attention=attention).to(self.device).eval()
         )
         self.has_vision = is_vision_config(self.model.config)
-        self.stop_token_ids = stop_tokens(self.model)
+        self.stop_token_ids = stop_tokens(self.model.generation_config)
         self.version = 0
 
     @torch.inference_mode()
@@ -76,7 +77,7 @@ class TransformersBackend:
                     finished(places[index], done)
         return [completions[place] for place in range(len(prompts))]
 
-    def update_weights(self, named_weights: object, *, version: int) -> None:
+    def update_weights(self, named_weights: object, *, version: int) -> dict[str, float]:
         """Copy the trainer's weights.
 
         Raises ValueError when a parameter is missing, unknown or of another shape (`copy_` alone
@@ -85,7 +86,8 @@ class TransformersBackend:
         assert isinstance(named_weights, Iterable)
         own = dict(self.model.named_parameters())
         missing = set(own)
-        for name, weight in named_weights:
+        traffic = Traffic()
+        for name, weight in traffic.watch(named_weights):
             if name not in own:
                 raise ValueError(f"weight sync: the rollout model has no parameter {name}")
             if weight.shape != own[name].shape:
@@ -98,8 +100,9 @@ class TransformersBackend:
         if missing:
             raise ValueError(f"weight sync: nothing came for {sorted(missing)[:3]}")
         self.version = version
+        return {"sync/bytes": float(traffic.bytes)}
 
-    def sleep(self) -> None:
+    def sleep(self, *, weights_follow: bool = False) -> None:
         if self.device.type == "cuda":
             self.model.to("cpu")
             torch.cuda.empty_cache()
@@ -238,9 +241,9 @@ class _State:
     """Which completion each row of the batch is."""
 
 
-def stop_tokens(model: Any) -> frozenset[int]:
+def stop_tokens(generation_config: Any) -> frozenset[int]:
     """Token ids that end a response, from the model's generation config."""
-    eos = model.generation_config.eos_token_id
+    eos = generation_config.eos_token_id
     if eos is None:
         raise ValueError(
             "the model's generation_config.json names no eos_token_id, so no response would ever "

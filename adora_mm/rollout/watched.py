@@ -55,14 +55,14 @@ class WatchedBackend:
         """
         return self._guarded("generate", lambda: self.backend.generate(prompts, sampling, finished))
 
-    def update_weights(self, named_weights: object, *, version: int) -> None:
+    def update_weights(self, named_weights: object, *, version: int) -> dict[str, float]:
         """As the backend's; not repeated: reading the weights may be collective."""
         with self._clock("update_weights"):
-            self.backend.update_weights(named_weights, version=version)
+            return self.backend.update_weights(named_weights, version=version)
 
-    def sleep(self) -> None:
+    def sleep(self, *, weights_follow: bool = False) -> None:
         with self._clock("sleep"):
-            self.backend.sleep()
+            self.backend.sleep(weights_follow=weights_follow)
 
     def wake(self) -> None:
         self._guarded("wake", self.backend.wake)

@@ -160,8 +160,8 @@ def window_tokens(model: str) -> int:
     """The most tokens that the model takes; vLLM refuses to start with room for more."""
     from transformers import AutoConfig
 
-    config = AutoConfig.from_pretrained(model).get_text_config()
-    return int(config.max_position_embeddings)
+    config = AutoConfig.from_pretrained(model, trust_remote_code=False)
+    return int(config.get_text_config().max_position_embeddings)
 
 
 def vllm_version() -> str:

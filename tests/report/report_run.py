@@ -52,18 +52,21 @@ def metric_row(step: int, num_steps: int, rng: np.random.Generator) -> dict[str,
     tas = float(np.clip(0.25 + 0.3 * step / num_steps + rng.normal(0, 0.06), 0, 1))
     rollout_s = 1.9 + rng.normal(0, 0.15)
     update_s = 0.8 + rng.normal(0, 0.05)
-    eval_s = 6.0 if step % 20 == 0 else 0.0
     return {
         "step": step,
-        "time/step_s": rollout_s + update_s + eval_s + 0.25,
+        "time/step_s": rollout_s + update_s + 0.25,
         "time/rollout_s": rollout_s,
         "time/update_s": update_s,
         "time/reward_s": 0.12,
-        "time/eval_s": eval_s,
+        **({"time/evaluate_s": 6.0, "memory/evaluate_gb": 1.9} if step % 20 == 0 else {}),
+        "memory/rollout_gb": 1.4,
+        "memory/update_gb": 2.6 + step / 200,
         "reward/mean": 0.9 * accuracy + 0.1 * 0.96,
         "reward/accuracy": accuracy,
         "reward/format": 0.96,
         "rollout/length_mean": 30 + 12 * step / num_steps + rng.normal(0, 1.5),
+        "rollout/unparsed_frac": 0.02,
+        "rollout/entropy": 0.95 - 0.45 * step / num_steps,
         "rollout/truncated_frac": 0.05 + abs(rng.normal(0, 0.02)),
         "length/correct": None if step < 3 else 32 + 14 * step / num_steps + rng.normal(0, 2),
         "length/incorrect": 29 + 8 * step / num_steps + rng.normal(0, 2),
@@ -71,14 +74,48 @@ def metric_row(step: int, num_steps: int, rng: np.random.Generator) -> dict[str,
         "adora/tds_frac": 1 - tas,
         "adora/weight_mean": 0.1 + 0.9 * tas,
         "adora/weight_std": 0.9 * math.sqrt(tas * (1 - tas)),
+        "adora/effective_lr_factor": 0.2 + 0.8 * tas,
         "loss/policy": rng.normal(0, 0.02),
         "loss/kl": 0.0004 * step / num_steps + abs(rng.normal(0, 0.00004)),
         "loss/clip_frac": abs(rng.normal(0.01, 0.004)),
         "loss/entropy": 0.9 - 0.45 * step / num_steps + rng.normal(0, 0.03),
         "optim/grad_norm": float(np.exp(rng.normal(0, 0.4))) * (40 if step == 77 else 1),
         "optim/lr": 1e-4 * 0.5 * (1 + math.cos(math.pi * step / num_steps)),
+        "optim/skipped_update_frac": 0.0,
+        "loss/ratio_max": 1.5 + abs(rng.normal(0, 0.2)),
+        "mismatch/ratio_max": 1.001,
+        "mismatch/corrected_frac": 0.0,
         "mismatch/kl": 1e-5 + abs(rng.normal(0, 1e-6)),
-        "group/mixed_frac": float(np.clip(0.6 + rng.normal(0, 0.08), 0, 1)),
+        "group/mixed_frac": 0.6,
+        "group/all_correct_frac": 0.1 + 0.2 * step / num_steps,
+        "group/none_correct_frac": 0.3 - 0.2 * step / num_steps,
+    }
+
+
+def groups_row(step: int, num_problems: int, rng: np.random.Generator) -> dict[str, Any]:
+    """Six problems a step, in the order of their numbers, round and round."""
+    numbers = [(6 * (step - 1) + place) % num_problems for place in range(6)]
+    right = [[0.0, 0.25, 0.5, 1.0][int(rng.integers(4))] for _ in numbers]
+    tas = [int(share < 0.5) for share in right]
+    return {
+        "step": step,
+        "id": [f"triangle/{number:05d}" for number in numbers],
+        "tas": tas,
+        "weight": [1.0 if side else 0.1 for side in tas],
+        "right": right,
+        "signal": [round(2 * share * (1 - share), 4) for share in right],
+    }
+
+
+def outcomes_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The problems of an evaluation, the first ones right."""
+    total, correct = row["n"], row["correct"]
+    return {
+        "step": row["step"],
+        "name": row["name"],
+        "mode": row["mode"],
+        "id": [f"val/{number}" for number in range(total)],
+        "right": [float(number < correct) for number in range(total)],
     }
 
 
@@ -137,20 +174,26 @@ def write_jsonl(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
 
 
-def write_run(folder: Path, num_steps: int = 60, group_size: int = 4) -> Path:
-    """Write a finished run of `num_steps` steps into `folder`."""
+def write_run(
+    folder: Path, num_steps: int = 60, group_size: int = 4, gain: int = 130, name: str = ""
+) -> Path:
+    """Write a finished run of `num_steps` steps into `folder`; `gain` more of 500 become right."""
     rng = np.random.default_rng(7)
     image = draw_diagram(folder / "images" / "triangle.png")
     (folder / "config.yaml").write_text(CONFIG, encoding="utf-8")
-    (folder / "run.json").write_text(json.dumps(RUN_INFO), encoding="utf-8")
+    info = RUN_INFO | ({"name": name} if name else {})
+    (folder / "run.json").write_text(json.dumps(info), encoding="utf-8")
     write_jsonl(
         folder / "metrics.jsonl",
         [metric_row(step, num_steps, rng) for step in range(1, num_steps + 1)],
     )
     eval_steps = range(0, num_steps + 1, 20)
+    evals = [eval_row(step, 60 + gain * step // num_steps, 500) for step in eval_steps]
+    write_jsonl(folder / "evals.jsonl", evals)
+    write_jsonl(folder / "outcomes.jsonl", [outcomes_row(row) for row in evals])
     write_jsonl(
-        folder / "evals.jsonl",
-        [eval_row(step, 60 + 130 * step // num_steps, 500) for step in eval_steps],
+        folder / "groups.jsonl",
+        [groups_row(step, 100, rng) for step in range(1, num_steps + 1)],
     )
     half = group_size // 2
     write_jsonl(

@@ -17,9 +17,9 @@ from adora_mm.report.figures import (
     metric_plots,
     missing_panels,
     running_mean,
-    time_plot,
 )
-from adora_mm.report.panels import PANELS
+from adora_mm.report.panels import PANELS, SECTIONS
+from adora_mm.report.phase_figures import memory_plot, phase_totals, time_plot
 from adora_mm.report.run_data import Metrics, load_run
 from adora_mm.report.svg import NUM_COLOURS
 from adora_mm.report.wording import format_value
@@ -43,6 +43,7 @@ def test_every_panel_is_drawn_from_a_full_run(metrics: Metrics) -> None:
 def test_panels_are_sound() -> None:
     names = [panel.name for panel in PANELS]
     assert len(set(names)) == len(names)
+    assert {panel.section for panel in PANELS} == set(SECTIONS)
     for panel in PANELS:
         colours = [curve.colour for curve in panel.curves]
         assert len(set(colours)) == len(colours)
@@ -55,6 +56,7 @@ def test_drawings_are_xml_without_fixed_colours_and_with_unique_ids(
 ) -> None:
     run = load_run(run_folder)
     plots = [eval_plot(run.evals), *metric_plots(run.metrics), time_plot(run.metrics)]
+    plots.append(memory_plot(run.metrics))
     ids: list[str] = []
     for plot in plots:
         assert plot is not None
@@ -109,7 +111,7 @@ def test_a_long_run_stays_small(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     metrics = metrics_of(tmp_path, [metric_row(step, 5000, rng) for step in range(1, 5001)])
     plots = [*metric_plots(metrics), time_plot(metrics)]
-    assert sum(len(plot.svg) for plot in plots if plot is not None) < 700_000
+    assert sum(len(plot.svg) for plot in plots if plot is not None) < 900_000
 
 
 def test_time_of_no_phase_is_other_and_shares_add_up(tmp_path: Path) -> None:
@@ -121,9 +123,38 @@ def test_time_of_no_phase_is_other_and_shares_add_up(tmp_path: Path) -> None:
     assert plot is not None
     assert {entry.label: entry.value for entry in plot.legend} == {
         "rollout": "50\u00a0%",
-        "update": "25\u00a0%",
+        "train": "25\u00a0%",
         "other": "25\u00a0%",
     }
+
+
+def test_an_evaluation_is_not_taken_from_the_rest_of_its_step(tmp_path: Path) -> None:
+    """It comes after the step, in a row of its own."""
+    rows: list[dict[str, object]] = [{"step": 1, "time/step_s": 3.0, "time/rollout_s": 2.0}]
+    write_jsonl(tmp_path / "timings.jsonl", [{"step": 1, "time/evaluate_s": 5.0}])
+    plot = time_plot(metrics_of(tmp_path, rows))
+    assert plot is not None
+    assert [(line.label, line.value) for line in plot.legend] == [
+        ("evaluate", "62\u00a0%"),
+        ("rollout", "25\u00a0%"),
+        ("other", "12\u00a0%"),
+    ]
+
+
+def test_totals_and_peaks_by_phase(tmp_path: Path) -> None:
+    rows = [
+        {"step": s, "time/rollout_s": 40.0, "time/update_s": 20.0, "memory/rollout_gb": 1.0 + s}
+        for s in (1, 2)
+    ]
+    metrics = metrics_of(tmp_path, rows)
+    totals = [(t.name, t.time, t.share, t.peak_gb) for t in phase_totals(metrics)]
+    assert totals == [
+        ("rollout", "1:20", "67\u00a0%", 3.0),
+        ("train", "0:40", "33\u00a0%", None),
+    ]
+    plot = memory_plot(metrics)
+    assert plot is not None
+    assert [entry.label for entry in plot.legend] == ["rollout"]
 
 
 def test_many_phases_are_summed(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from report_run import eval_row, metric_row, rollout, sample_row, write_jsonl, w
 
 from adora_mm.report import write_report
 from adora_mm.report.cli import main
+from adora_mm.report.panels import PANELS
 
 ATTACK = "</pre></style></title><script>alert(1)</script><img src=x onerror=alert(1)>\"'>{{ 7*7 }}"
 
@@ -67,19 +68,24 @@ def test_a_finished_run_has_every_section(run_folder: Path) -> None:
     for part in (
         "Held-out accuracy rose: 12.0\u00a0% → 38.0\u00a0%",
         "4,096 problems of data/triangles/train",
-        "Curves",
+        "Problem by problem: +26.0 points",
+        "Which problems taught",
+        "from one visit to the next",
+        "peak memory",
         "Evaluations",
         "Held-out problems, before and after",
         "Training groups, early to late",
         "lambda_att: 0.1",
         "All metrics",
         "deepspeed",
-        r"In $\triangle ABC$",
         "cut off at the length limit",
     ):
         assert part in page.text, part
-    assert "Missing on this page" not in page.text
-    assert page.tags.count("figure") == 10
+    missing = page.text.split("Missing on this page")[1].split("Learning")[0].split("\n")
+    assert [line.strip() for line in missing if line.strip()] == [
+        "The problems of data/triangles/train cannot be read here; their ids stand alone."
+    ]
+    assert page.tags.count("figure") == len(PANELS) + 4  # held-out, moves, time, memory
 
 
 def test_the_page_is_self_contained(run_folder: Path) -> None:

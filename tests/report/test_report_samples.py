@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 from report_run import draw_diagram, rollout, sample_row, write_jsonl
 
-from adora_mm.report.samples import HEAD_CHARS, TAIL_CHARS, load_samples, spread
+from adora_mm.report.printable import HEAD_CHARS, TAIL_CHARS
+from adora_mm.report.samples import load_samples, spread
 from adora_mm.report.thumbnails import MAX_SIDE_PX, thumbnail
 
 
@@ -97,7 +98,7 @@ def shown_text(tmp_path: Path, image: Path, text: str) -> str:
     row = sample_row(1, 1, image, 0, 0)
     row["rollouts"] = [rollout(0, "incorrect", "1") | {"text": text}]
     write_jsonl(tmp_path / "train.jsonl", [row])
-    return load_samples(tmp_path).train[0].visits[0].rollouts[0].text
+    return load_samples(tmp_path).train[0].visits[0].rollouts[0].text.unescape()
 
 
 def test_a_long_text_keeps_its_beginning_and_its_end(tmp_path: Path, image: Path) -> None:

@@ -36,10 +36,11 @@ class Engine:
         assert self.free.wait(20)
         return DONE
 
-    def update_weights(self, named_weights: object, *, version: int) -> None:
+    def update_weights(self, named_weights: object, *, version: int) -> dict[str, float]:
         self.version = version
+        return {"sync/bytes": 0.0}
 
-    def sleep(self) -> None:
+    def sleep(self, *, weights_follow: bool = False) -> None:
         """Nothing to do."""
 
     wake = close = sleep
@@ -91,7 +92,7 @@ def test_a_quick_engine_is_never_left(tmp_path: Path) -> None:
     said: list[str] = []
     backend = watched(Engine(), tmp_path, said, timeout_s=0.2)
     backend.wake()
-    backend.update_weights([], version=3)
+    assert backend.update_weights([], version=3) == {"sync/bytes": 0.0}
     backend.sleep()
     assert not threading.Event().wait(0.4)
     assert said == []

@@ -1,0 +1,162 @@
+"""Whole runs on real vLLM engines: in the processes, on two ranks, and as servers that die."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from adora_mm.checkpoint import COMPLETE
+from data_prep.synthetic import write_synthetic
+from data_prep.tiny_model import build_model, build_tokenizer, save_folder
+
+pytestmark = [pytest.mark.vllm, pytest.mark.slow]
+
+MISMATCH = 1e-9
+"""Largest `mismatch/kl` of a step, fp32 on a CPU (found: 1e-13)."""
+
+RECIPE = """
+name: unnamed
+policy: {{path: {root}/model}}
+run_dir: {root}/runs
+data: {{train: {root}/data@train, val: {root}/data@val, max_prompt_tokens: 300}}
+rollout:
+  {{prompts_per_step: 4, group_size: 4, max_new_tokens: 8,
+  vllm: {{kv_cache_gb: 0.25, max_sequences: 16, enforce_eager: true, request_retries: 1}}}}
+advantage: {{adora: {{lambda_att: 0.1}}}}
+train: {{total_steps: 3, prompts_per_minibatch: 2, groups_per_microbatch: 1, learning_rate: 1.0e-3}}
+evaluation: {{every_steps: 0, samples: 1}}
+checkpoint: {{every_steps: 1, keep_last: 2}}
+logging: {{report: false, tensorboard: false}}
+engine: {{threads: 1}}
+"""
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a random policy, a few generated problems and a recipe."""
+    folder = tmp_path_factory.mktemp("vllm-runs")
+    tokenizer = build_tokenizer(["Find x. 47+68=115. \\boxed{65}"], vocab_size=300)
+    tiny = build_model(
+        tokenizer, hidden_size=64, num_layers=1, vision_hidden_size=64, vision_depth=1
+    )
+    save_folder(folder / "model", tiny, tokenizer)
+    families = ["triangle_angle_sum", "linear_pair"]
+    write_synthetic(
+        folder / "data", counts={"train": 10, "val": 4}, seed=0, families=families, image_px=112
+    )
+    (folder / "recipe.yaml").write_text(RECIPE.format(root=folder))
+    return folder
+
+
+def start(root: Path, repo_root: Path, *words: str, ranks: int = 1) -> subprocess.Popen[str]:
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(ranks)]
+    command = [sys.executable, *(launcher if ranks > 1 else []), "-m", "adora_mm.cli", "train"]
+    return subprocess.Popen(
+        [*command, str(root / "recipe.yaml"), *words],
+        cwd=repo_root,
+        env=os.environ | {"PYTHONPATH": str(repo_root), "OMP_NUM_THREADS": "1"},
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+
+
+def finish(run: subprocess.Popen[str]) -> tuple[int, str]:
+    output, _ = run.communicate(timeout=500)
+    return run.returncode, output
+
+
+def metrics(root: Path, name: str) -> list[dict[str, float]]:
+    text = (root / "runs" / name / "metrics.jsonl").read_text()
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def check_steps(rows: Sequence[dict[str, float]], count: int) -> None:
+    assert [row["step"] for row in rows] == list(range(1, count + 1))
+    for row in rows:
+        assert row["mismatch/kl"] < MISMATCH
+        assert abs(row["mismatch/ratio_max"] - 1) < 1e-3
+        assert row["mismatch/tail_frac"] == 0
+        assert row["sync/bytes"] > 1e5
+        assert row["optim/grad_norm"] > 0 or row["reward/mean"] in (0, 1)
+
+
+def test_one_process_trains_with_an_engine_inside(root: Path, repo_root: Path) -> None:
+    code, output = finish(start(root, repo_root, "name=one", "rollout.backend=vllm"))
+    assert code == 0, output
+    check_steps(metrics(root, "one"), 3)
+
+
+@pytest.mark.parametrize("stage", [0, 1, 2, 3])
+def test_two_ranks_train_with_an_engine_each(root: Path, repo_root: Path, stage: int) -> None:
+    name = f"zero{stage}"
+    words = [f"name={name}", "rollout.backend=vllm", f"engine.zero_stage={stage}"]
+    code, output = finish(start(root, repo_root, *words, ranks=2))
+    assert code == 0, output
+    check_steps(metrics(root, name), 3)
+    info = json.loads((root / "runs" / name / "run.json").read_text())
+    assert info["world_size"] == 2
+
+
+def test_two_ranks_share_a_server_and_gather_weights_for_it(root: Path, repo_root: Path) -> None:
+    """With pictures as files, and a bucket that holds a part of the policy only."""
+    words = ["rollout.backend=vllm_server", "engine.zero_stage=3", "rollout.vllm.images=path"]
+    more = ["rollout.vllm.sync_bucket_mb=1", "train.total_steps=2"]
+    code, output = finish(start(root, repo_root, "name=shared", *words, *more, ranks=2))
+    assert code == 0, output
+    rows = metrics(root, "shared")
+    check_steps(rows, 2)
+    assert all(row["sync/servers"] == 1 for row in rows)
+
+
+def server_of(root: Path, run: subprocess.Popen[str]) -> int:
+    """Process id of the vLLM server that a run has started."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (folder / "cmdline").read_bytes().split(b"\0")
+            parent = re.search(r"^PPid:\s+(\d+)", (folder / "status").read_text(), re.M)
+        except OSError:
+            continue  # it has ended meanwhile
+        if str(root / "model").encode() in words and parent and int(parent[1]) == run.pid:
+            return int(folder.name)
+    raise AssertionError("no server runs")
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="finds the server in /proc")
+def test_a_run_whose_only_server_dies_stops_and_goes_on_from_its_checkpoint(
+    root: Path, repo_root: Path
+) -> None:
+    words = ("name=served", "rollout.backend=vllm_server", "train.total_steps=12")
+    run = start(root, repo_root, *words)
+    second = root / "runs/served/checkpoints/step-000002" / COMPLETE
+    deadline = time.monotonic() + 400
+    while not second.exists():
+        assert run.poll() is None, finish(run)[1]
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    os.killpg(server_of(root, run), signal.SIGKILL)
+    code, output = finish(run)
+    assert code == 1, output
+    assert "no vLLM server is left" in output
+    assert "go on from the last checkpoint with --resume" in output
+    kept = sorted((root / "runs/served/checkpoints").glob("step-*"))
+    assert kept
+    assert all((path / COMPLETE).is_file() for path in kept)
+    done = int(kept[-1].name.removeprefix("step-"))
+    before = metrics(root, "served")[:done]
+    assert done < 12
+
+    code, output = finish(start(root, repo_root, *words, "--resume"))
+    assert code == 0, output
+    rows = metrics(root, "served")
+    check_steps(rows, 12)
+    assert rows[:done] == before
