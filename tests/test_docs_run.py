@@ -35,6 +35,7 @@ RUN: dict[str, tuple[str, ...]] = {
     "adora prep audit data/geo3k --recipe": (),
     "adora train geo3k_tiny --resume": TRAIN,
     "adora train geo3k_tiny rollout.overlap=one_step": (*TRAIN, "name=ahead"),
+    "adora train geo3k_tiny policy.lora.rank=16": (*TRAIN, "name=lora"),
     # data.md
     "adora prep list": (),
     "adora prep list ~/datasets": (),
@@ -64,6 +65,7 @@ MINUTES = "takes minutes to hours; the numbers beside it in the docs say on what
 CONVERTED = "needs the original folders; tests/data_prep converts parts of them"
 NETWORK = "fetches from the hub or a package registry, which no test does"
 GPUS = "needs GPUs or several machines; two processes are run by tests/test_engine.py"
+VLLM = "needs vLLM: tests/test_vllm_training.py"
 HERE = "runs this very suite, or parts of it"
 NOT_RUN: dict[str, str] = {
     "bash tests/run.sh": HERE,
@@ -86,6 +88,8 @@ NOT_RUN: dict[str, str] = {
     "adora eval compare results/start": "two `adora eval run`s: tests/evaluation/test_stages.py",
     "adora prep amc83": NETWORK,
     "adora prep math --out data/math --from EleutherAI": NETWORK,
+    "adora train geo3k_tiny rollout.backend=vllm": VLLM,
+    "adora train geo3k_qwen25vl_7b rollout.backend=vllm_server": GPUS,
     "torchrun": GPUS,
     "deepspeed": GPUS,
     "python -m verl": GPUS,
