@@ -20,6 +20,7 @@ from data_prep.tiny_model import build_model, build_tokenizer, save_folder
 
 pytestmark = [pytest.mark.vllm, pytest.mark.slow]
 
+RENDEZVOUS = ("MASTER_ADDR", "MASTER_PORT", "RANK", "WORLD_SIZE", "LOCAL_RANK")
 MISMATCH = 1e-9
 """Largest `mismatch/kl` of a step, fp32 on a CPU (found: 1e-13)."""
 
@@ -60,10 +61,12 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def start(root: Path, repo_root: Path, *words: str, ranks: int = 1) -> subprocess.Popen[str]:
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(ranks)]
     command = [sys.executable, *(launcher if ranks > 1 else []), "-m", "adora_mm.cli", "train"]
+    # A test before may have joined a process group in this process: its port is taken.
+    clean = {name: value for name, value in os.environ.items() if name not in RENDEZVOUS}
     return subprocess.Popen(
         [*command, str(root / "recipe.yaml"), *words],
         cwd=repo_root,
-        env=os.environ | {"PYTHONPATH": str(repo_root), "OMP_NUM_THREADS": "1"},
+        env=clean | {"PYTHONPATH": str(repo_root), "OMP_NUM_THREADS": "1"},
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
