@@ -33,11 +33,11 @@ class Recorder:
         """Rows beyond `after_step`, left by an interrupted run, are cut; -1 starts afresh."""
         self.config = config.logging
         self.console = console
-        self.evaluations = _read_evaluations(folder, after_step)
         self._files = {
             name: JsonlWriter(folder.path / f"{name}.jsonl", keep_until_step=after_step)
             for name in FILES
         }
+        self.evaluations = _read_evaluations(folder)
         run = TrackedRun(
             folder=folder.path,
             name=config.name,
@@ -110,12 +110,8 @@ class Recorder:
         self._trackers.close()
 
 
-def _read_evaluations(folder: RunFolder, after_step: int) -> list[EvalResult]:
-    path = folder.path / "evals.jsonl"
-    if not path.exists():
-        return []
+def _read_evaluations(folder: RunFolder) -> list[EvalResult]:
+    """Those of evals.jsonl, which its writer has cut already."""
     names = {field.name for field in fields(EvalResult)}
-    rows = [json.loads(line) for line in path.read_text("utf-8").split("\n") if line.endswith("}")]
-    return [
-        EvalResult(**{key: row[key] for key in names}) for row in rows if row["step"] <= after_step
-    ]
+    rows = map(json.loads, (folder.path / "evals.jsonl").read_bytes().splitlines())
+    return [EvalResult(**{key: row[key] for key in names}) for row in rows]

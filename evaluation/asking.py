@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -70,7 +69,7 @@ class AskedModel:
 
     def _text(self, item: Mapping[str, str]) -> str:
         values = {**item, "response": item["response"][-TAIL_CHARS:]}
-        return re.sub(r"\{(\w+)\}", lambda found: values[found[1]], self._prompt)
+        return self._prompt.format(**values)
 
     def _key(self, text: str) -> str:
         name = f"{self.facts['model']}\0{text}"

@@ -31,7 +31,7 @@ MAX_REPLY_CHARS = 500
 """A longer reply argues instead of repeating."""
 
 
-class EndpointExtractor:
+class Extractor:
     """An extractor behind an endpoint; `facts` go to the scoring file."""
 
     def __init__(self, config: EndpointConfig, *, cache: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from adora_mm.prompts import question_text
 from adora_mm.types import Problem, Verdict
 from evaluation.asking import AskedModel
 from evaluation.engines.client import EndpointConfig
@@ -29,7 +30,7 @@ it is written and how it was found. A response without a final answer, or with s
 ones, is INCORRECT. Reply with one word: CORRECT or INCORRECT."""
 
 
-class EndpointJudge:
+class Judge:
     """A judge behind an endpoint; `facts` go to the scoring file."""
 
     def __init__(self, config: EndpointConfig, *, cache: Path, asked_for: str) -> None:
@@ -55,15 +56,11 @@ class EndpointJudge:
 
 
 def _shown(problem: Problem, response: Response) -> dict[str, str]:
-    return {"question": problem.question, "answer": _gold(problem), "response": response.text}
-
-
-def _gold(problem: Problem) -> str:
-    if not problem.choices:
-        return problem.answer
-    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-    options = " ".join(f"({letters[i]}) {choice}" for i, choice in enumerate(problem.choices))
-    return f"{problem.answer}, of the options {options}"
+    return {
+        "question": question_text(problem),
+        "answer": problem.answer,
+        "response": response.text,
+    }
 
 
 def _word(reply: str) -> str | None:

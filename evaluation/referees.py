@@ -2,33 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from adora_mm.types import Problem, Verdict
-from evaluation.responses import Response
+if TYPE_CHECKING:  # the client of endpoints is imported when one is asked
+    from evaluation.extractor import Extractor
+    from evaluation.judge import Judge
 
 ROLES = ("extractor", "judge")
-
-
-class Extractor(Protocol):
-    """A language model that finds the answer in a response where the checker found none."""
-
-    facts: dict[str, Any]
-
-    def extract(self, items: Sequence[tuple[Problem, Response]]) -> list[str | None]:
-        """The answer that each response states; None where it states none."""
-
-
-class Judge(Protocol):
-    """A language model that is asked where there is no right answer yet."""
-
-    facts: dict[str, Any]
-
-    def decide(self, items: Sequence[tuple[Problem, Response, Verdict]]) -> list[Verdict | None]:
-        """A verdict for each item; None leaves the one that is there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,24 +39,21 @@ def build_referees(words: Mapping[str, Any], folder: Path) -> Referees:
     Raises ValueError, with one line, for an endpoint that cannot be used.
     """
     from evaluation.engines.client import EndpointConfig
-    from evaluation.extractor import EndpointExtractor
-    from evaluation.judge import EndpointJudge
+    from evaluation.extractor import Extractor
+    from evaluation.judge import Judge
 
-    extractor, judge = (
-        EndpointConfig(
+    def endpoint(role: str) -> EndpointConfig:
+        return EndpointConfig(
             base_url=words[f"{role}_url"],
             model=words[f"{role}_model"],
             key_variable=words[f"{role}_key_variable"],
         )
-        if words[f"{role}_url"]
-        else None
-        for role in ROLES
-    )
-    return Referees(
-        extractor=None
-        if extractor is None
-        else EndpointExtractor(extractor, cache=folder / "extractor_cache.jsonl"),
-        judge=None
-        if judge is None
-        else EndpointJudge(judge, cache=folder / "judge_cache.jsonl", asked_for=words["judge_for"]),
-    )
+
+    extractor, judge = None, None
+    if words["extractor_url"]:
+        extractor = Extractor(endpoint("extractor"), cache=folder / "extractor_cache.jsonl")
+    if words["judge_url"]:
+        judge = Judge(
+            endpoint("judge"), cache=folder / "judge_cache.jsonl", asked_for=words["judge_for"]
+        )
+    return Referees(extractor=extractor, judge=judge)

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from adora_mm import __version__
 from adora_mm import verify as checker_package
@@ -23,8 +23,12 @@ from adora_mm.files import write_atomically
 from adora_mm.types import Problem, Verdict
 from adora_mm.verify import CheckerPool
 from evaluation.benchmarks import Benchmark
-from evaluation.referees import NOBODY, Extractor, Judge, Referees
+from evaluation.referees import NOBODY, Referees
 from evaluation.responses import Response
+
+if TYPE_CHECKING:
+    from evaluation.extractor import Extractor
+    from evaluation.judge import Judge
 
 VERDICTS = "verdicts.jsonl"
 SCORING = "scoring.json"

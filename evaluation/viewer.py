@@ -16,8 +16,7 @@ from markupsafe import Markup
 
 from adora_mm.files import write_atomically
 from adora_mm.report.page import OUTCOMES as KNOWN
-from adora_mm.report.page import TEMPLATES as REPORT_TEMPLATES
-from adora_mm.report.page import template
+from adora_mm.report.page import style, template
 from adora_mm.report.thumbnails import Thumbnail, thumbnail
 from adora_mm.types import Problem
 from evaluation.benchmarks import Benchmark
@@ -86,9 +85,8 @@ def write_viewer(
     shown = [p for p in ordered if any(p.id in side for side in answers)][:max_items]
     filters = _filters(benchmark, shown)
     items = [_item(problem, answers, filters, flipped) for problem in shown]
-    style = (REPORT_TEMPLATES / "style.css").read_text("utf-8")
     page = template(TEMPLATES / "viewer.html").render(
-        style=Markup(style + (TEMPLATES / "viewer.css").read_text("utf-8") + _rules(filters)),
+        style=style() + Markup((TEMPLATES / "viewer.css").read_text("utf-8") + _rules(filters)),
         title=benchmark.title,
         sides=[side.results for side in sides],
         names=_names(sides),

@@ -11,23 +11,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from adora_mm.files import write_atomically
 from adora_mm.metrics.scores import Difference
 from adora_mm.report import summary
 from adora_mm.report.figures import (
     HEIGHT_PT,
     WIDTH_PT,
-    LegendEntry,
     Plot,
     draw_curve,
-    draw_evals,
+    evals_plot,
     legend_entry,
-    shown,
 )
-from adora_mm.report.page import TEMPLATES, style, template, written_now
-from adora_mm.report.panels import DASHES, Curve
+from adora_mm.report.page import TEMPLATES, style, template, write_page, written_now
+from adora_mm.report.panels import DASHES, Curve, dash_of
 from adora_mm.report.run_data import EvalRow, RunData, load_run
 from adora_mm.report.svg import NUM_COLOURS, drawing, format_axis, to_svg
 from adora_mm.report.verdict import headline_series, interval, paired
@@ -87,14 +82,8 @@ def write_comparison(folders: Sequence[Path], out: Path | None = None) -> Path:
     """
     if not 2 <= len(folders) <= NUM_COLOURS:
         raise ValueError(f"{len(folders)} runs: a comparison takes 2 to {NUM_COLOURS}")
-    target = folders[0].resolve().parent if out is None else out
-    if target.is_dir():
-        target = target / "comparison.html"
-    page = render_comparison(folders)
-    if not target.parent.is_dir():
-        raise ValueError(f"{target}: the folder {target.parent} does not exist; create it first")
-    write_atomically(target, page)
-    return target
+    target = out or folders[0].resolve().parent
+    return write_page(render_comparison(folders), target, "comparison.html")
 
 
 def render_comparison(folders: Sequence[Path], *, refresh_s: int | None = None) -> str:
@@ -121,17 +110,13 @@ def _names(runs: Sequence[RunData]) -> list[str]:
     ]
 
 
-def _dash(index: int) -> str:
-    return list(DASHES)[index % len(DASHES)]
-
-
 def _run_line(index: int, run: RunData, name: str) -> RunLine:
     rows = headline_series(run.evals)
     return RunLine(
         number=index + 1,
         name=name,
         colour=index + 1,
-        dash=DASHES[_dash(index)],
+        dash=DASHES[dash_of(index)],
         trained=summary.what_was_trained(run),
         last=rows[-1] if rows else None,
         interval=interval(rows[-1]) if rows else "",
@@ -174,39 +159,17 @@ def _notes(runs: Sequence[RunData], names: Sequence[str]) -> list[str]:
 
 
 def _eval_plots(runs: Sequence[RunData], names: Sequence[str]) -> list[Plot]:
-    plots = []
-    for number, series in enumerate(_series(runs[0].evals)):
-        title = f"Held-out accuracy: {' '.join(series)}"
-        legend = []
-        with drawing(f"heldout{number}", WIDTH_PT, HEIGHT_PT) as axes:
-            for index, (run, name) in enumerate(zip(runs, names, strict=True)):
-                rows = [row for row in run.evals if row.series == series]
-                if not rows:
-                    continue
-                shift = 0.006 * rows[-1].step * (index - (len(runs) - 1) / 2)
-                draw_evals(axes, rows, shift, index + 1, _dash(index))
-                first, last = shown(rows[0].accuracy, True), shown(rows[-1].accuracy, True)
-                legend.append(
-                    LegendEntry(
-                        label=name,
-                        colour=index + 1,
-                        dash=DASHES[_dash(index)],
-                        value=f"{first} \u2192 {last}",
-                    )
-                )
-            axes.set_ylim(bottom=0)
-            format_axis(axes, percent=True)
-            svg = to_svg(axes, f"heldout{number}", title)
-        plots.append(
-            Plot(
-                name=f"heldout{number}",
-                title=title,
-                note="Bars: 95 % intervals.",
-                svg=svg,
-                legend=tuple(legend),
-            )
+    return [
+        evals_plot(
+            f"heldout{number}",
+            f"Held-out accuracy: {' '.join(series)}",
+            [
+                (name, [row for row in run.evals if row.series == series])
+                for run, name in zip(runs, names, strict=True)
+            ],
         )
-    return plots
+        for number, series in enumerate(_series(runs[0].evals))
+    ]
 
 
 def _overlays(runs: Sequence[RunData], names: Sequence[str]) -> list[Plot]:
@@ -230,9 +193,9 @@ def _overlay(
     with drawing(plot_name, WIDTH_PT, HEIGHT_PT) as axes:
         for index, (run, name) in enumerate(zip(runs, names, strict=True)):
             values = run.metrics.column(key)
-            if values is None or np.isnan(values).all():
+            if values is None:
                 continue
-            curve = Curve(key=key, label=name, colour=index + 1, dash=_dash(index))
+            curve = Curve(key=key, label=name, colour=index + 1, dash=dash_of(index))
             draw_curve(axes, run.metrics.steps, values, curve, log=False)
             legend.append(legend_entry(curve, values, percent))
         if not legend:

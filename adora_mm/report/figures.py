@@ -7,6 +7,7 @@ running mean, thick. The page stays small whatever the number of steps.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,7 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from adora_mm.report.panels import DASHES, PANELS, Curve, Panel
+from adora_mm.report.panels import DASHES, PANELS, Curve, Panel, dash_of
 from adora_mm.report.run_data import EvalRow, Metrics
 from adora_mm.report.summary import ends
 from adora_mm.report.svg import colour, drawing, format_axis, to_svg
@@ -180,39 +181,40 @@ def bin_extremes(
 
 
 def eval_plot(evals: tuple[EvalRow, ...]) -> Plot | None:
-    """Held-out accuracy over steps with the recorded 95 % bounds."""
+    """Held-out accuracy over steps with the recorded 95 % bounds, a line for each series."""
     series = list(dict.fromkeys(row.series for row in evals))[: len(DASHES)]
-    if not series:
-        return None
+    lines = [
+        (" ".join(filter(None, key)), [row for row in evals if row.series == key]) for key in series
+    ]
+    return evals_plot("heldout", "Held-out accuracy", lines) if lines else None
+
+
+def evals_plot(name: str, title: str, lines: Sequence[tuple[str, Sequence[EvalRow]]]) -> Plot:
+    """Named lines of evaluations; where one has no rows, the others keep their colours."""
     legend = []
-    with drawing("heldout", WIDTH_PT, HEIGHT_PT) as axes:
-        for index, (key, dash) in enumerate(zip(series, DASHES, strict=False)):
-            rows = [row for row in evals if row.series == key]
-            shift = 0.006 * max(row.step for row in evals) * (index - (len(series) - 1) / 2)
-            draw_evals(axes, rows, shift, index + 1, dash)
+    last_step = max(row.step for _, rows in lines for row in rows)
+    with drawing(name, WIDTH_PT, HEIGHT_PT) as axes:
+        for index, (label, rows) in enumerate(lines):
+            if not rows:
+                continue
+            dash = dash_of(index)
+            shift = 0.006 * last_step * (index - (len(lines) - 1) / 2)
+            _draw_evals(axes, rows, shift, index + 1, dash)
             first, last = shown(rows[0].accuracy, True), shown(rows[-1].accuracy, True)
             legend.append(
                 LegendEntry(
-                    label=" ".join(part for part in key if part),
-                    colour=index + 1,
-                    dash=DASHES[dash],
-                    value=f"{first} → {last}",
+                    label=label, colour=index + 1, dash=DASHES[dash], value=f"{first} → {last}"
                 )
             )
         axes.set_ylim(bottom=0)
         format_axis(axes, percent=True)
-        label = "Held-out accuracy: " + "; ".join(f"{line.label} {line.value}" for line in legend)
-        svg = to_svg(axes, "heldout", label)
-    return Plot(
-        name="heldout",
-        title="Held-out accuracy",
-        note="Bars: 95 % Wilson intervals.",
-        svg=svg,
-        legend=tuple(legend),
-    )
+        spoken = f"{title}: " + "; ".join(f"{line.label} {line.value}" for line in legend)
+        svg = to_svg(axes, name, spoken)
+    note = "Bars: 95 % Wilson intervals."
+    return Plot(name=name, title=title, note=note, svg=svg, legend=tuple(legend))
 
 
-def draw_evals(axes: Axes, rows: list[EvalRow], shift: float, index: int, dash: str) -> None:
+def _draw_evals(axes: Axes, rows: Sequence[EvalRow], shift: float, index: int, dash: str) -> None:
     accuracy = np.array([row.accuracy for row in rows])
     low = np.array([row.accuracy if row.low is None else row.low for row in rows])
     high = np.array([row.accuracy if row.high is None else row.high for row in rows])

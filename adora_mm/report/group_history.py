@@ -81,11 +81,6 @@ class Transition:
     def problems(self) -> int:
         return sum(self.moves.values())
 
-    @property
-    def changed(self) -> float:
-        """Share of the problems that changed sides."""
-        return (self.moves[True, False] + self.moves[False, True]) / self.problems
-
 
 def transitions(history: History) -> list[Transition]:
     """One for each n with at least one problem that was visited n + 1 times."""

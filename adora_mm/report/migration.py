@@ -23,7 +23,7 @@ def migration_plot(transitions: list[Transition]) -> Plot | None:
     """Bands from each visit to the next; many visits are thinned out."""
     if not transitions:
         return None
-    chosen = [transitions[i] for i in spread(list(range(len(transitions))), MAX_TRANSITIONS)]
+    chosen = spread(transitions, MAX_TRANSITIONS)
     with drawing("migration", 2 * WIDTH_PT, HEIGHT_PT) as axes:
         for place, transition in enumerate(chosen):
             _draw(axes, place, transition)

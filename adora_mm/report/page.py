@@ -43,8 +43,6 @@ OUTCOMES = {
     "timeout": ("…", "checker timed out"),
 }
 """Outcome of the checker to its sign and word; colour is never the only difference."""
-
-
 LIVE_EVERY_S = 20
 
 
@@ -67,10 +65,16 @@ def write_report(run_folder: Path, out: Path | None = None) -> Path:
     Raises:
         ValueError: `run_folder` is not a run's folder, or `out` lies in no existing folder.
     """
-    target = out if out is not None else run_folder
+    return write_page(render(run_folder), out or run_folder, "report.html")
+
+
+def write_page(page: str, target: Path, name: str) -> Path:
+    """Write a page to the file `target`, or into that folder under `name`; returns the file.
+
+    Raises ValueError when `target` lies in no existing folder.
+    """
     if target.is_dir():
-        target = target / "report.html"
-    page = render(run_folder)
+        target = target / name
     if not target.parent.is_dir():
         raise ValueError(f"{target}: the folder {target.parent} does not exist; create it first")
     write_atomically(target, page)
@@ -140,9 +144,12 @@ def _teaching(run: RunData, notes: list[str]) -> Teaching | None:
 
 
 def template(file: Path) -> jinja2.Template:
-    """A page's template: all text is escaped, and a name that is not given is an error."""
+    """A page's template: all text is escaped, and a name that is not given is an error.
+
+    It may extend `base.html`, which stands here.
+    """
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(file.parent),
+        loader=jinja2.FileSystemLoader([file.parent, TEMPLATES]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

@@ -8,6 +8,11 @@ DASHES = {"solid": "", "dashed": "6 3", "dotted": "1.5 2.5", "dashdot": "7 2.5 1
 """Line styles as SVG dash patterns, in points; also the legend's."""
 
 
+def dash_of(index: int) -> str:
+    """The line style of a drawing's n-th line, from 0."""
+    return list(DASHES)[index % len(DASHES)]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Curve:
     """One metric in a panel."""

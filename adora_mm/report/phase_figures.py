@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from adora_mm.metrics.console import PHASES, clock
 from adora_mm.report.figures import HEIGHT_PT, WIDTH_PT, Array, LegendEntry, Plot, panel_plot
-from adora_mm.report.panels import DASHES, Curve, Panel
+from adora_mm.report.panels import Curve, Panel, dash_of
 from adora_mm.report.run_data import Metrics
 from adora_mm.report.svg import NUM_COLOURS, colour, drawing, format_axis, to_svg
 from adora_mm.report.wording import percent as as_percent
@@ -59,7 +59,7 @@ def memory_plot(metrics: Metrics) -> Plot | None:
             key=f"memory/{name}_gb",
             label=PHASES.get(name, name),
             colour=index + 1,
-            dash=list(DASHES)[index % len(DASHES)],
+            dash=dash_of(index),
         )
         for index, name in enumerate(ranked)
     )

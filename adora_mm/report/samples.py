@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from markupsafe import Markup, escape
 
@@ -28,6 +28,7 @@ MAX_ROLLOUTS = 16
 MAX_IMAGES = 4
 BUDGET_BYTES = 1_900_000
 """For all samples of a page together; curves and text need some 600 kB more."""
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,12 +132,12 @@ def _index(path: Path, notes: list[str]) -> list[_Entry]:
     return list(entries.values())
 
 
-def spread(steps: list[int], count: int) -> list[int]:
-    """`count` of the sorted `steps`, evenly spread, with the first and the last."""
-    if len(steps) <= count:
-        return steps
-    last = len(steps) - 1
-    return [steps[round(index * last / (count - 1))] for index in range(count)]
+def spread(items: list[Item], count: int) -> list[Item]:
+    """`count` of the items, evenly spread, with the first and the last."""
+    if len(items) <= count:
+        return items
+    last = len(items) - 1
+    return [items[round(index * last / (count - 1))] for index in range(count)]
 
 
 def _train_rows(path: Path, notes: list[str]) -> Iterator[list[Mapping[str, Any]]]:

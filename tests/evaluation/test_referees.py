@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +76,19 @@ def scored(asked: Referees, pool: CheckerPool, problem: Problem = PROBLEM) -> li
     return score_responses(PLAIN, [problem], responses(), pool, asked)
 
 
+@pytest.fixture
+def decided(
+    server: MockEndpoint, word: list[str], tmp_path: Path, pool: CheckerPool
+) -> Callable[[str, str], list[ScoredResponse]]:
+    """Scores the responses; the model in this role replies so."""
+
+    def ask(role: str, reply: str) -> list[ScoredResponse]:
+        word[0] = reply
+        return scored(referees(server, tmp_path, role), pool)
+
+    return ask
+
+
 def shown(server: MockEndpoint) -> str:
     (request,) = server.requests
     text: str = request["messages"][0]["content"]
@@ -124,17 +137,22 @@ def test_the_judge_may_be_asked_about_every_wrong_answer(
     ],
 )
 def test_what_the_judge_may_reply(
-    reply: str,
-    outcome: str,
-    decided_by: str,
-    server: MockEndpoint,
-    word: list[str],
-    tmp_path: Path,
-    pool: CheckerPool,
+    reply: str, outcome: str, decided_by: str, decided: Callable[[str, str], list[ScoredResponse]]
 ) -> None:
-    word[0] = reply
-    last = scored(referees(server, tmp_path, "judge"), pool)[-1]
+    last = decided("judge", reply)[-1]
     assert (last.outcome, last.decided_by) == (outcome, decided_by)
+
+
+def test_the_judge_sees_the_problem_as_the_model_did(
+    server: MockEndpoint, tmp_path: Path, pool: CheckerPool
+) -> None:
+    problem = Problem(id="p", question="<image>Which?", answer="B", choices=("7", "8"))
+    scored(referees(server, tmp_path, "judge", judge_for="wrong"), pool, problem)
+    for request in server.requests:
+        text = request["messages"][0]["content"]
+        assert "Problem:\nWhich?\nChoices: (A) 7 (B) 8\n" in text
+        assert "Reference answer: B\n" in text
+    assert len(server.requests) == 3, "no response has a right answer"
 
 
 # ----------------------------------------------------------------------------------- extractor
@@ -154,16 +172,9 @@ def test_what_the_judge_may_reply(
     ],
 )
 def test_the_extractor_finds_and_the_checker_decides(
-    reply: str,
-    outcome: str,
-    decided_by: str,
-    server: MockEndpoint,
-    word: list[str],
-    tmp_path: Path,
-    pool: CheckerPool,
+    reply: str, outcome: str, decided_by: str, decided: Callable[[str, str], list[ScoredResponse]]
 ) -> None:
-    word[0] = reply
-    found = scored(referees(server, tmp_path, "extractor"), pool)
+    found = decided("extractor", reply)
     assert [row.decided_by for row in found[:2]] == ["checker", "checker"]
     assert (found[2].outcome, found[2].decided_by) == (outcome, decided_by)
     if outcome == "correct":

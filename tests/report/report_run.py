@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
+from adora_mm.metrics.intervals import wilson_interval
+
 CONFIG = """\
 base: geo3k_tiny
 run: {name: geo3k tiny adora, seed: 42}
@@ -22,15 +24,8 @@ rollout: {group_size: 8, max_tokens: 64, temperature: 1.0}
 """
 
 
-def wilson(correct: int, n: int) -> tuple[float, float]:
-    z, p = 1.96, correct / n
-    middle = (p + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    return middle - half, middle + half
-
-
 def eval_row(step: int, correct: int, total: int, **changes: Any) -> dict[str, Any]:
-    low, high = wilson(correct, total)
+    low, high = wilson_interval(correct, total)
     return {
         "step": step,
         "name": "val",

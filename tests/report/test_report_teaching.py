@@ -51,7 +51,6 @@ def test_moves_are_counted_from_visit_to_visit(history: History) -> None:
         (False, False): 1,  # c
     }
     assert second.moves[False, True] == 1  # a again
-    assert first.changed == 0.5
 
 
 def test_problems_are_ranked_by_what_they_taught(history: History) -> None:
