@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -187,7 +187,7 @@ def _save_optimizer(folder: Path, engine: Engine, *, writes: bool) -> None:
         if not writes:
             continue
         shard |= {f"{key}/{name}": tensor for key, tensor in tensors.items()}
-        size += sum(_nbytes(tensors.values()))
+        size += sum(tensor.nbytes for tensor in tensors.values())
         if size >= SHARD_BYTES:
             save_file(shard, folder / f"{count:05d}.safetensors")
             shard, size, count = {}, 0, count + 1
@@ -204,7 +204,3 @@ def _difference(lora: dict[str, Any] | None, other: dict[str, Any] | None) -> st
     if lora is None or other is None:
         return f"policy.lora.rank={lora['rank']}" if lora else "policy.lora=null"
     return " ".join(f"policy.lora.{k}={v}" for k, v in lora.items() if other.get(k) != v)
-
-
-def _nbytes(tensors: Iterable[Tensor]) -> Iterable[int]:
-    return (tensor.numel() * tensor.element_size() for tensor in tensors)

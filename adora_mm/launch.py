@@ -27,6 +27,7 @@ from adora_mm.processor import Processor
 from adora_mm.recorder import Recorder
 from adora_mm.rollout import RolloutBackend, build_backend
 from adora_mm.rollout.watched import WatchedBackend
+from adora_mm.rollout.weight_sync import whole_numel
 from adora_mm.run_folder import RunFolder, check_disk, git_revision, versions
 from adora_mm.signals import Stopped, stop_wish
 from adora_mm.trainer import Trainer
@@ -126,7 +127,7 @@ def _run(
         backend = _watched(backend, config, folder, console, line)
         cleanup.callback(backend.close)
         engine = _engine(config, setting, device, console)
-        sizes = [(_numel(p), p.requires_grad) for p in engine.model.parameters()]
+        sizes = [(whole_numel(p), p.requires_grad) for p in engine.model.parameters()]
         total, trained = sum(size for size, _ in sizes), sum(size for size, on in sizes if on)
         _on_first(lambda: check_disk(folder.path, _checkpoint_bytes(config, total, trained)))
         checkpoint = _on_first(lambda: folder.open(config, resume=resume))
@@ -304,11 +305,6 @@ def _on_first(action: Callable[[], T]) -> T:
     if not worked:
         raise distributed.FirstRankError(value)
     return value
-
-
-def _numel(parameter: Any) -> int:
-    """Elements of a parameter, also of one that ZeRO-3 has partitioned."""
-    return int(parameter.ds_numel if hasattr(parameter, "ds_numel") else parameter.numel())
 
 
 def _checkpoint_bytes(config: RunConfig, num_parameters: int, num_trained: int) -> int:

@@ -6,8 +6,9 @@ Both sides train the embedded policy on the same generated problems, in fp32 wit
 group size, prompts per step, rows per micro-batch, response cap, learning rate (low, so that
 lengths stay), sampling at temperature 1, the same checker for rewards, no KL, and no evaluation or
 checkpoint between. Each side runs in a process of its own, in turns; a figure is the median over
-rounds of the mean seconds per step, the first step (warm-up) left out. Seconds are of processor
-time, so that other work on the machine counts little.
+rounds of the mean seconds per step, the first step (warm-up) left out. Seconds are of the training
+process's processor time, so that other work on the machine counts little; the checker's workers
+are other processes on both sides and do not count.
 
 TRL needs torchvision for its processor, which this project does not install: run this in an
 environment that has it.
@@ -106,7 +107,7 @@ def run_side(side: str, work: Path, prompts: int, pixels: int) -> dict[str, floa
 
 
 class StepTimes:
-    """Processor seconds between marks, of this process and its finished children."""
+    """Processor seconds of this process between marks."""
 
     def __init__(self) -> None:
         self.marks: list[float] = []

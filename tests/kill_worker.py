@@ -22,22 +22,22 @@ from typing import Any
 
 import deepspeed  # noqa: F401 (loaded once, before the forks)
 import torch
+from run_fixtures import rows, train, write_run_folder
 from safetensors.torch import load_file
 
 from adora_mm import checkpoint, launch, validation
-from adora_mm.cli import main
 from adora_mm.engine import Engine
 from adora_mm.metrics.jsonl import JsonlWriter
 from adora_mm.rollout.transformers import TransformersBackend
-from data_prep.synthetic import write_synthetic
-from data_prep.tiny_model import build_model, build_tokenizer, save_folder
 
 STEPS = 3
+# The entropy term moves the policy although a random one earns nothing.
 RECIPE = """
 policy: {{path: {root}/model}}
 run_dir: {root}/runs
 data: {{train: {root}/data@train, val: {root}/data@val, max_prompt_tokens: 300}}
 rollout: {{prompts_per_step: 2, group_size: 2, max_new_tokens: 6}}
+loss: {{entropy_coef: 0.1}}
 train: {{total_steps: 3, prompts_per_minibatch: 1, groups_per_microbatch: 1, learning_rate: 1.0e-3}}
 evaluation: {{every_steps: 1, samples: 0}}
 checkpoint: {{every_steps: 1, keep_last: 1}}
@@ -85,20 +85,9 @@ def kill_at(owner: Any, name: str, count: int) -> None:
     setattr(owner, name, counted)
 
 
-def prepare(root: Path) -> None:
-    tokenizer = build_tokenizer(["Find x. 47+68=115. \\boxed{65}"], vocab_size=300)
-    tiny = build_model(
-        tokenizer, hidden_size=64, num_layers=1, vision_hidden_size=64, vision_depth=1
-    )
-    save_folder(root / "model", tiny, tokenizer)
-    counts = {"train": 6, "val": 2}
-    families = ["triangle_angle_sum"]
-    write_synthetic(root / "data", counts=counts, seed=0, families=families, image_px=112)
-    (root / "recipe.yaml").write_text(RECIPE.format(root=root))
-
-
-def run(root: Path, name: str, *words: str) -> int:
-    return main(["train", str(root / "recipe.yaml"), f"name={name}", *words])
+def prepare(root: Path) -> int:
+    write_run_folder(root, RECIPE, families=("triangle_angle_sum",), problems=6, held_out=2)
+    return 0
 
 
 def differences(root: Path, name: str) -> list[str]:
@@ -122,9 +111,10 @@ def main_of_worker() -> int:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     root = arguments.folder.resolve()
-    if in_child(lambda: prepare(root) or 0) or in_child(lambda: run(root, "whole")):
+    if in_child(lambda: prepare(root)) or in_child(lambda: train(root, "whole")):
         print("the run that is left alone failed")
         return 1
+    assert all(row["optim/grad_norm"] > 0 for row in rows(root, "whole")), "nothing is learnt"
     rng, failed = random.Random(arguments.seed), 0
     for number in range(arguments.points):
         where = list(POINTS)[number % len(POINTS)]
@@ -133,10 +123,10 @@ def main_of_worker() -> int:
 
         def killed(owner: Any = owner, function: str = function, count: int = count) -> int:
             kill_at(owner, function, count)
-            return run(root, name)  # noqa: B023 (called at once, in a fork)
+            return train(root, name)  # noqa: B023 (called at once, in a fork)
 
         ended = in_child(killed)
-        resumed = in_child(lambda: run(root, name, "resume=auto"))  # noqa: B023 (called at once)
+        resumed = in_child(lambda: train(root, name, "resume=auto"))  # noqa: B023 (called at once)
         wrong = differences(root, name) if resumed == 0 else [f"exit code {resumed}"]
         was_killed = ended == -signal.SIGKILL
         failed += bool(wrong) or not was_killed

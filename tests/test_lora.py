@@ -46,7 +46,7 @@ def adapted(tiny: Tiny, **settings: Any) -> Any:
     model = tiny.load()
     freeze = settings.pop("freeze_language", False)
     policy = PolicyConfig(lora=LoraConfig(**settings), freeze_language=freeze)
-    add_adapters(model, policy, seed=settings.get("seed", 0))
+    add_adapters(model, policy, seed=0)
     return model
 
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from run_fixtures import rows, train, write_run_folder
 
 from adora_mm import trainer as trainer_module
-from adora_mm.cli import main
-from data_prep.synthetic import write_synthetic
-from data_prep.tiny_model import build_model, build_tokenizer, save_folder
 
 # The entropy term moves the policy although a random one earns nothing.
 RECIPE = """
@@ -32,29 +29,7 @@ OVERLAP = "rollout.overlap=one_step"
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("overlap")
-    tokenizer = build_tokenizer(["Find x. 47+68=115. \\boxed{65}"], vocab_size=300)
-    tiny = build_model(
-        tokenizer, hidden_size=64, num_layers=1, vision_hidden_size=64, vision_depth=1
-    )
-    save_folder(folder / "model", tiny, tokenizer)
-    write_synthetic(
-        folder / "data",
-        counts={"train": 24, "val": 4},
-        seed=0,
-        families=["triangle_angle_sum"],
-        image_px=112,
-    )
-    (folder / "recipe.yaml").write_text(RECIPE.format(root=folder))
-    return folder
-
-
-def train(root: Path, name: str, *words: str) -> int:
-    return main(["train", str(root / "recipe.yaml"), f"name={name}", *words])
-
-
-def rows(root: Path, name: str, file: str = "metrics") -> list[dict[str, Any]]:
-    text = (root / "runs" / name / f"{file}.jsonl").read_text()
-    return [json.loads(line) for line in text.splitlines()]
+    return write_run_folder(folder, RECIPE, problems=24, families=("triangle_angle_sum",))
 
 
 def texts(root: Path, name: str, step: int) -> list[str]:

@@ -11,20 +11,21 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from run_fixtures import rows, train, write_run_folder
 from safetensors.torch import load_file
 
 from adora_mm import trainer as trainer_module
 from adora_mm.checkpoint import COMPLETE
 from adora_mm.cli import main
-from data_prep.synthetic import write_synthetic
-from data_prep.tiny_model import build_model, build_tokenizer, save_folder
 
+# A random policy is never right; what it learns from is the fine on long responses.
 RECIPE = """
 policy: {{path: {root}/model}}
 run_dir: {root}/runs
 data: {{train: {root}/data@train, val: {root}/data@val, max_prompt_tokens: 300}}
 rollout: {{prompts_per_step: 4, group_size: 4, max_new_tokens: 8}}
-advantage: {{adora: {{lambda_att: 0.1}}}}
+reward: {{overlong: 0.5, overlong_buffer_tokens: 8}}
+advantage: {{adora: {{lambda_att: 0.1, empty_success: tds}}}}
 train: {{total_steps: 3, prompts_per_minibatch: 2, groups_per_microbatch: 1, learning_rate: 1.0e-3}}
 evaluation: {{every_steps: 2, samples: 1}}
 checkpoint: {{every_steps: 1, keep_last: 2}}
@@ -35,31 +36,8 @@ engine: {{threads: 1}}
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a random policy, a few generated problems and a recipe."""
-    folder = tmp_path_factory.mktemp("trainer")
-    tokenizer = build_tokenizer(["Find x. 47+68=115. \\boxed{65}"], vocab_size=300)
-    tiny = build_model(
-        tokenizer, hidden_size=64, num_layers=1, vision_hidden_size=64, vision_depth=1
-    )
-    save_folder(folder / "model", tiny, tokenizer)
-    write_synthetic(
-        folder / "data",
-        counts={"train": 10, "val": 4},
-        seed=0,
-        families=["triangle_angle_sum", "linear_pair"],
-        image_px=112,
-    )
-    (folder / "recipe.yaml").write_text(RECIPE.format(root=folder))
-    return folder
-
-
-def train(root: Path, name: str, *words: str) -> int:
-    return main(["train", str(root / "recipe.yaml"), f"name={name}", *words])
-
-
-def rows(root: Path, name: str, file: str = "metrics") -> list[dict]:
-    text = (root / "runs" / name / f"{file}.jsonl").read_text()
-    return [json.loads(line) for line in text.splitlines()]
+    families = ("triangle_angle_sum", "linear_pair")
+    return write_run_folder(tmp_path_factory.mktemp("trainer"), RECIPE, families=families)
 
 
 def final_weights(root: Path, name: str) -> dict:
@@ -70,6 +48,16 @@ def final_weights(root: Path, name: str) -> dict:
 def plain(root: Path) -> str:
     assert train(root, "plain") == 0
     return "plain"
+
+
+def test_the_run_that_others_are_compared_with_learns(root: Path, plain: str) -> None:
+    """Else runs that repeat it, resume it or leave ADORA out would be equal for nothing."""
+    first, *_, last = rows(root, plain)
+    for row in (first, last):
+        assert row["optim/grad_norm"] > 0
+        assert row["loss/policy"] != 0
+    before, after = load_file(root / "model/model.safetensors"), final_weights(root, plain)
+    assert all((after[name] != before[name]).any() for name in before)
 
 
 def test_a_run_writes_what_it_did(root: Path, plain: str) -> None:
@@ -140,11 +128,13 @@ def test_the_same_seed_gives_the_same_metrics_file(root: Path, plain: str) -> No
     assert rows(root, "other") != rows(root, plain)
 
 
-def test_lambda_one_is_grpo_bit_for_bit(root: Path) -> None:
+def test_lambda_one_is_grpo_bit_for_bit(root: Path, plain: str) -> None:
     assert train(root, "one", "advantage.adora.lambda_att=1") == 0
     assert train(root, "grpo", "advantage.adora.enabled=false") == 0
     one, grpo = final_weights(root, "one"), final_weights(root, "grpo")
     assert all((one[name] == grpo[name]).all() for name in grpo)
+    attenuated = final_weights(root, plain)
+    assert any((attenuated[name] != grpo[name]).any() for name in grpo)
     for a, b in zip(rows(root, "one"), rows(root, "grpo"), strict=True):
         assert {k: v for k, v in a.items() if k.startswith(("loss", "optim", "reward"))} == {
             k: v for k, v in b.items() if k.startswith(("loss", "optim", "reward"))
@@ -386,9 +376,10 @@ def test_a_disk_that_fills_up_leaves_no_checkpoint(
 def test_an_absurd_learning_rate_stops_the_run_and_saves_nothing(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The first optimizer step ruins the weights; each one after it is skipped, its batch kept."""
+    """The first optimizer step, by weight decay alone, ruins the weights; each one after it is
+    skipped, its batch kept."""
     capsys.readouterr()
-    words = ["name=nan", "train.learning_rate=1e20", "data.val=null"]
+    words = ["name=nan", "train.learning_rate=1e20", "reward.overlong=0", "data.val=null"]
     assert main(["train", str(root / "recipe.yaml"), *words]) == 1
     told = capsys.readouterr()
     assert "3 optimizer steps in a row" in told.err.strip().splitlines()[-1]

@@ -13,10 +13,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from run_fixtures import rows, write_run_folder
 
 from adora_mm.checkpoint import COMPLETE
-from data_prep.synthetic import write_synthetic
-from data_prep.tiny_model import build_model, build_tokenizer, save_folder
 
 pytestmark = [pytest.mark.vllm, pytest.mark.slow]
 
@@ -24,6 +23,7 @@ RENDEZVOUS = ("MASTER_ADDR", "MASTER_PORT", "RANK", "WORLD_SIZE", "LOCAL_RANK")
 MISMATCH = 1e-9
 """Largest `mismatch/kl` of a step, fp32 on a CPU (found: 1e-13)."""
 
+# The entropy term moves the policy although a random one earns nothing.
 RECIPE = """
 name: unnamed
 policy: {{path: {root}/model}}
@@ -33,6 +33,7 @@ rollout:
   {{prompts_per_step: 4, group_size: 4, max_new_tokens: 8,
   vllm: {{kv_cache_gb: 0.25, max_sequences: 16, enforce_eager: true, request_retries: 1}}}}
 advantage: {{adora: {{lambda_att: 0.1}}}}
+loss: {{entropy_coef: 0.1}}
 train: {{total_steps: 3, prompts_per_minibatch: 2, groups_per_microbatch: 1, learning_rate: 1.0e-3}}
 evaluation: {{every_steps: 0, samples: 1}}
 checkpoint: {{every_steps: 1, keep_last: 2}}
@@ -43,19 +44,8 @@ engine: {{threads: 1}}
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a random policy, a few generated problems and a recipe."""
-    folder = tmp_path_factory.mktemp("vllm-runs")
-    tokenizer = build_tokenizer(["Find x. 47+68=115. \\boxed{65}"], vocab_size=300)
-    tiny = build_model(
-        tokenizer, hidden_size=64, num_layers=1, vision_hidden_size=64, vision_depth=1
-    )
-    save_folder(folder / "model", tiny, tokenizer)
-    families = ["triangle_angle_sum", "linear_pair"]
-    write_synthetic(
-        folder / "data", counts={"train": 10, "val": 4}, seed=0, families=families, image_px=112
-    )
-    (folder / "recipe.yaml").write_text(RECIPE.format(root=folder))
-    return folder
+    families = ("triangle_angle_sum", "linear_pair")
+    return write_run_folder(tmp_path_factory.mktemp("vllm-runs"), RECIPE, families=families)
 
 
 def start(root: Path, repo_root: Path, *words: str, ranks: int = 1) -> subprocess.Popen[str]:
@@ -78,25 +68,20 @@ def finish(run: subprocess.Popen[str]) -> tuple[int, str]:
     return run.returncode, output
 
 
-def metrics(root: Path, name: str) -> list[dict[str, float]]:
-    text = (root / "runs" / name / "metrics.jsonl").read_text()
-    return [json.loads(line) for line in text.splitlines()]
-
-
-def check_steps(rows: Sequence[dict[str, float]], count: int) -> None:
-    assert [row["step"] for row in rows] == list(range(1, count + 1))
-    for row in rows:
+def check_steps(found: Sequence[dict[str, float]], count: int) -> None:
+    assert [row["step"] for row in found] == list(range(1, count + 1))
+    for row in found:
         assert row["mismatch/kl"] < MISMATCH
         assert abs(row["mismatch/ratio_max"] - 1) < 1e-3
         assert row["mismatch/tail_frac"] == 0
         assert row["sync/bytes"] > 1e5
-        assert row["optim/grad_norm"] > 0 or row["reward/mean"] in (0, 1)
+        assert row["optim/grad_norm"] > 0
 
 
 def test_one_process_trains_with_an_engine_inside(root: Path, repo_root: Path) -> None:
     code, output = finish(start(root, repo_root, "name=one", "rollout.backend=vllm"))
     assert code == 0, output
-    check_steps(metrics(root, "one"), 3)
+    check_steps(rows(root, "one"), 3)
 
 
 @pytest.mark.parametrize("stage", [0, 1, 2, 3])
@@ -105,7 +90,7 @@ def test_two_ranks_train_with_an_engine_each(root: Path, repo_root: Path, stage:
     words = [f"name={name}", "rollout.backend=vllm", f"engine.zero_stage={stage}"]
     code, output = finish(start(root, repo_root, *words, ranks=2))
     assert code == 0, output
-    check_steps(metrics(root, name), 3)
+    check_steps(rows(root, name), 3)
     info = json.loads((root / "runs" / name / "run.json").read_text())
     assert info["world_size"] == 2
 
@@ -116,9 +101,9 @@ def test_two_ranks_share_a_server_and_gather_weights_for_it(root: Path, repo_roo
     more = ["rollout.vllm.sync_bucket_mb=1", "train.total_steps=2"]
     code, output = finish(start(root, repo_root, "name=shared", *words, *more, ranks=2))
     assert code == 0, output
-    rows = metrics(root, "shared")
-    check_steps(rows, 2)
-    assert all(row["sync/servers"] == 1 for row in rows)
+    found = rows(root, "shared")
+    check_steps(found, 2)
+    assert all(row["sync/servers"] == 1 for row in found)
 
 
 def server_of(root: Path, run: subprocess.Popen[str]) -> int:
@@ -155,11 +140,11 @@ def test_a_run_whose_only_server_dies_stops_and_goes_on_from_its_checkpoint(
     assert kept
     assert all((path / COMPLETE).is_file() for path in kept)
     done = int(kept[-1].name.removeprefix("step-"))
-    before = metrics(root, "served")[:done]
+    before = rows(root, "served")[:done]
     assert done < 12
 
     code, output = finish(start(root, repo_root, *words, "--resume"))
     assert code == 0, output
-    rows = metrics(root, "served")
-    check_steps(rows, 12)
-    assert rows[:done] == before
+    found = rows(root, "served")
+    check_steps(found, 12)
+    assert found[:done] == before

@@ -208,13 +208,12 @@ def start_engine(
     try:
         return vllm.LLM(
             model=str(model_path),
-            dtype=str(dtype).removeprefix("torch."),
             worker_extension_cls=WORKER_EXTENSION,
             # vLLM joins the trainer's processes, where there are any: one engine per rank.
             distributed_executor_backend="external_launcher" if dist.is_initialized() else "uni",
             enable_sleep_mode=sleeps,
             disable_log_stats=True,
-            **engine_arguments(processor, config, max_model_len),
+            **engine_arguments(processor, config, dtype=dtype, max_model_len=max_model_len),
         )
     finally:
         torch.set_num_threads = set_threads  # vLLM's CPU worker switches it off for the process

@@ -10,7 +10,6 @@ import ctypes
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from adora_mm import distributed
 from adora_mm.rollout.vllm_client import Server
 from adora_mm.rollout.vllm_requests import WORKER_EXTENSION
 
@@ -68,7 +68,7 @@ def start_server(
 ) -> ServerProcess:
     """Start one; `arguments` are engine arguments by their Python names, `gpus` a list as in
     CUDA_VISIBLE_DEVICES."""
-    port = _free_port(host)
+    port = distributed.free_port(host)
     words = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(model_path)]
     words += ["--served-model-name", "policy", "--host", host, "--port", str(port)]
     words += ["--enable-scale-out", "--worker-extension-cls", WORKER_EXTENSION]
@@ -123,12 +123,6 @@ def _die_with_parent() -> Callable[[], None] | None:
         prctl(set_death_signal, signal.SIGTERM)
 
     return ask_for_signal
-
-
-def _free_port(host: str) -> int:
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
 
 
 def _tail(log: Path) -> str:

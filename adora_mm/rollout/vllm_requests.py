@@ -31,7 +31,6 @@ BAN = -100.0
 
 FINISHED: Mapping[str, FinishReason] = {"stop": "stop", "length": "length", "abort": "abort"}
 
-
 WORKER_EXTENSION = "adora_mm.rollout.vllm_worker.WeightReceiver"
 
 
@@ -68,10 +67,11 @@ def sampling_fields(
 
 
 def engine_arguments(
-    processor: Processor, config: VllmConfig, max_model_len: int
+    processor: Processor, config: VllmConfig, *, dtype: torch.dtype, max_model_len: int
 ) -> dict[str, Any]:
     """Arguments that engines in this process and servers have in common."""
     arguments: dict[str, Any] = {
+        "dtype": str(dtype).removeprefix("torch."),
         "max_model_len": max_model_len,
         "max_num_seqs": config.max_sequences,
         "gpu_memory_utilization": config.gpu_memory_utilization,

@@ -74,9 +74,8 @@ class VllmServerBackend:
         self.stop_token_ids = stop_token_ids(model_path)
         self._processes: list[ServerProcess] = []
         self._folder = Path(tempfile.mkdtemp(prefix="adora-", dir=config.exchange_folder))
-        arguments = engine_arguments(processor, config, max_model_len)
+        arguments = engine_arguments(processor, config, dtype=dtype, max_model_len=max_model_len)
         arguments |= {
-            "dtype": str(dtype).removeprefix("torch."),
             "tensor_parallel_size": config.tensor_parallel_size,
             "allowed_local_media_path": str(self._folder.parent),
         }
@@ -171,7 +170,7 @@ class VllmServerBackend:
         return [process.url for process in self._processes]
 
     def _set_version(self, version: int) -> None:
-        self.version, self._weights = version, f"{self._run}-{version}"
+        self._weights = f"{self._run}-{version}"
 
     def _name_weights(self, server: Server) -> None:
         server.ask("POST", "/update_weight_version", {"new_version": self._weights})

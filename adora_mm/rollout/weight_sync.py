@@ -99,7 +99,7 @@ def buckets(
     bucket: list[tuple[str, Tensor]] = []
     held = 0
     for name, weight in named:
-        size = whole_bytes(weight)
+        size = whole_numel(weight) * weight.element_size()
         if bucket and held + size > limit_bytes:
             yield bucket
             bucket, held = [], 0
@@ -109,10 +109,9 @@ def buckets(
         yield bucket
 
 
-def whole_bytes(weight: Any) -> int:
-    """Bytes of a parameter, also of one that ZeRO-3 has partitioned."""
-    count = weight.ds_numel if hasattr(weight, "ds_numel") else weight.numel()
-    return int(count) * int(weight.element_size())
+def whole_numel(weight: Any) -> int:
+    """Elements of a parameter, also of one that ZeRO-3 has partitioned."""
+    return int(weight.ds_numel if hasattr(weight, "ds_numel") else weight.numel())
 
 
 class Traffic:
@@ -123,5 +122,5 @@ class Traffic:
 
     def watch(self, named: Any) -> Iterator[tuple[str, Tensor]]:
         for name, weight in named:
-            self.bytes += weight.numel() * weight.element_size()
+            self.bytes += weight.nbytes
             yield name, weight
