@@ -271,7 +271,9 @@ class ResponseScorer(nn.Module):
             use_cache=False,
             **images,
         ).last_hidden_state
-        return states[0, row.predictor_M], anchor
+        # Not by plain indexing: its backward adds with atomics, so that sums over the responses of a
+        # prompt would depend on which thread is first.
+        return states[0].index_select(0, row.predictor_M), anchor
 
     def _images(self, prompts: PromptBatch, order: Sequence[int]) -> tuple[dict[str, Any], Tensor]:
         """The model's argument for the pictures of the prompts in `order`; `_features`' zero."""

@@ -232,6 +232,28 @@ def test_gradient_checkpointing_changes_nothing(
 # -------------------------------------------------------------------------- flash-attention
 
 
+def test_the_gradient_repeats_bit_by_bit_on_two_threads(tiny_model: TinyModels) -> None:
+    """All first tokens of a prompt's responses are predicted by one state; the sum of what comes
+    back to it must not depend on which thread is first (plain indexing adds atomically)."""
+    tiny = tiny_model("qwen2")
+    model = tiny.load(batching="prefix")
+    scorer = ResponseScorer(model, temperature=1.0, banned_token_ids=(), batching="prefix")
+    prompts = collate_prompts(tiny.prompts[:1], tiny.processor.pad_token_id)
+    ids_BT = torch.tensor([random_response(tiny, 2, b) for b in range(600)])
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        gradients = []
+        for _ in range(8):
+            model.zero_grad()
+            scorer(prompts, ids_BT, ids_BT > -1, (0,) * 600, ids_BT.numel())[0].sum().backward()
+            gradients.append([p.grad.clone() for p in model.parameters() if p.grad is not None])
+    finally:
+        torch.set_num_threads(before)
+    for again in gradients[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(again, gradients[0], strict=True))
+
+
 def end_aligned_varlen(query: Tensor, key: Tensor, value: Tensor, **kwargs: Any) -> Tensor:
     """What flash-attn documents of its variable-length call, sequence by sequence."""
     assert kwargs["causal"]
