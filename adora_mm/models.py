@@ -271,7 +271,7 @@ class ResponseScorer(nn.Module):
             use_cache=False,
             **images,
         ).last_hidden_state
-        # Not by plain indexing: its backward adds with atomics, so that sums over the responses of a
+        # Not by plain indexing: its backward adds with atomics, so the sum over the responses of a
         # prompt would depend on which thread is first.
         return states[0].index_select(0, row.predictor_M), anchor
 

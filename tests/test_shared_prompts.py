@@ -229,9 +229,6 @@ def test_gradient_checkpointing_changes_nothing(
     assert gradient_error(saving, plain) < 1e-6
 
 
-# -------------------------------------------------------------------------- flash-attention
-
-
 def test_the_gradient_repeats_bit_by_bit_on_two_threads(tiny_model: TinyModels) -> None:
     """All first tokens of a prompt's responses are predicted by one state; the sum of what comes
     back to it must not depend on which thread is first (plain indexing adds atomically)."""
@@ -252,6 +249,9 @@ def test_the_gradient_repeats_bit_by_bit_on_two_threads(tiny_model: TinyModels) 
         torch.set_num_threads(before)
     for again in gradients[1:]:
         assert all(torch.equal(a, b) for a, b in zip(again, gradients[0], strict=True))
+
+
+# -------------------------------------------------------------------------- flash-attention
 
 
 def end_aligned_varlen(query: Tensor, key: Tensor, value: Tensor, **kwargs: Any) -> Tensor:
