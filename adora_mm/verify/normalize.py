@@ -75,6 +75,8 @@ _SUPER = re.compile(f"[{''.join(SUPERSCRIPTS)}]+")
 _SUB = re.compile(f"[{''.join(SUBSCRIPTS)}]+")
 _INVISIBLE = re.compile("[\u200b-\u200f\u2060-\u2064\ufeff\u00ad\u202a-\u202e\ufe0e\ufe0f]")
 
+_RUN = re.compile(r"\s+")
+_LONG_RUN = re.compile(r"\s{4,}")
 _TO = re.compile(r"(?<=\d)(?:\s+to\s+|\s*\\text\s*\{\s*to\s*\}\s*)(?=\d)")
 _LETTER_TIMES = re.compile(r"(?<=\d) ?x ?(?=10\s*\^)")
 _LETTER_DEGREE = re.compile(r"(?<=\d)\s*\^\s*(?:o(?![a-zA-Z])|\{\s*o\s*\})")
@@ -231,7 +233,13 @@ def normalize(text: str) -> str:
     return _cached(text) if len(text) <= CACHED_CHARS else _normalize(text)
 
 
+def _one_space(match: re.Match[str]) -> str:
+    return "\n" if "\n" in match.group(0) else " "
+
+
 def _normalize(text: str) -> str:
+    # Here and at the end: patterns may look through a run of spaces from each of its characters.
+    text = _LONG_RUN.sub(_one_space, text)
     if "~" in text:
         text = _SIMILAR.sub(r" \\sim ", text)
     if not text.isascii():
@@ -258,7 +266,7 @@ def _normalize(text: str) -> str:
         .replace("\times", "\\times")
         .replace("\x08inom", "\\binom")
     )
-    return " ".join(text.split(" ")).strip() if "\n" in text else " ".join(text.split())
+    return _RUN.sub(_one_space, text).strip() if "\n" in text else " ".join(text.split())
 
 
 _cached = lru_cache(maxsize=8192)(_normalize)
