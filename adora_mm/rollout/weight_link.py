@@ -83,7 +83,7 @@ class WeightLink:
         while not work.is_completed():
             if time.monotonic() > deadline:
                 self._group.abort()
-                raise LinkBroken(f"nccl: not through after {self.timeout_s:g} s")
+                raise LinkBroken(f"not through after {self.timeout_s:g} s")
             time.sleep(POLL_S)
 
 

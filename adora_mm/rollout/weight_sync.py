@@ -126,7 +126,7 @@ def pack(
     used = 0
     for name, weight in named:
         size = weight.nbytes
-        if fields and used + size > len(row):
+        if fields and used + size > limit_bytes:
             yield fields, row[:used]
             fields, used = [], 0
         if size > len(row):
