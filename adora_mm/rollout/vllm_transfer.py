@@ -90,9 +90,16 @@ class BroadcastTransfer:
         self._run = secrets.token_hex(4)
 
     def prepare(self, server: Server) -> None:
-        """Link the server, unless its workers still hold the link of the last update."""
+        """Link the server, unless its workers still hold the link of the last update.
+
+        Raises ValueError for a server of several engines: only one of them would be reached.
+        """
         link = self._links.get(server)
         told = server.workers("adora_place", timeout_s=self._timeout_s)
+        if any(worker["engines"] != 1 for worker in told):
+            raise ValueError(
+                f"{server.url} runs with --data-parallel-size; start one server for each engine"
+            )
         if link is not None and all(worker["link"] == link.name for worker in told):
             return
         self._drop(server)

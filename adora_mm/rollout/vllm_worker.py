@@ -44,6 +44,7 @@ class WeightReceiver:
 
     get_model: Any
     model_config: Any
+    vllm_config: Any
     device: torch.device
     rank: int
     _adora_link: WeightLink | None = None
@@ -59,11 +60,12 @@ class WeightReceiver:
         except (OSError, RuntimeError, ValueError, KeyError) as error:
             return {"error": f"{type(error).__name__}: {error}"}
 
-    def adora_place(self) -> dict[str, str]:
+    def adora_place(self) -> dict[str, Any]:
         """Where this worker computes, and the name of the link that it holds."""
         return {
             "device": self.device.type,
             "link": self._adora_link.name if self._adora_link else "",
+            "engines": self.vllm_config.parallel_config.data_parallel_size,
         }
 
     def adora_join(self, told: str) -> dict[str, str]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -28,6 +29,8 @@ TRAINER = 0
 """The trainer's rank in every link; a server's workers follow."""
 POLL_S = 0.002
 CONNECT_TIMEOUT_S = 10.0
+_ENVIRONMENT = threading.Lock()
+"""Links to several servers are made at once."""
 
 
 class LinkBroken(RuntimeError):
@@ -154,15 +157,16 @@ def _nccl(store: PrefixStore, meeting: TCPStore, rank: int, size: int, timeout_s
 def _nccl_leaves_the_process_alone() -> Iterator[None]:
     """torch reads this variable when a group is made; 0: an error ends nothing but the call."""
     name = "TORCH_NCCL_ASYNC_ERROR_HANDLING"
-    before = os.environ.get(name)
-    os.environ[name] = "0"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = before
+    with _ENVIRONMENT:
+        before = os.environ.get(name)
+        os.environ[name] = "0"
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = before
 
 
 def _bracketed(host: str) -> str:
