@@ -42,6 +42,17 @@ def test_two_ranks_train_with_an_engine_each(root: Path, repo_root: Path, stage:
     assert info["world_size"] == 2
 
 
+@pytest.mark.parametrize("stage", [1, 3])
+def test_two_ranks_share_one_engine(root: Path, repo_root: Path, stage: int) -> None:
+    """Its model is cut over both processes; each has half of the prompts."""
+    name = f"cut{stage}"
+    words = [f"name={name}", "rollout.backend=vllm", f"engine.zero_stage={stage}"]
+    words.append("rollout.vllm.tensor_parallel_size=2")
+    code, output = finish(start(root, repo_root, *words, ranks=2))
+    assert code == 0, output
+    check_steps(rows(root, name), 3)
+
+
 def test_two_ranks_share_a_server_and_gather_weights_for_it(root: Path, repo_root: Path) -> None:
     """With pictures as files, and a bucket that holds a part of the policy only."""
     words = ["rollout.backend=vllm_server", "engine.zero_stage=3", "rollout.vllm.images=path"]

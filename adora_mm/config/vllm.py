@@ -37,7 +37,7 @@ class VllmConfig(Section):
     server_arguments: tuple[str, ...] = ()
     """Further words of vLLM's command line for servers that are started here."""
     tensor_parallel_size: int = Field(default=1, ge=1)
-    """GPUs per server that is started here."""
+    """GPUs per server that is started here; with `backend: vllm`, neighbouring ranks per engine."""
     start_timeout_s: float = Field(default=900.0, gt=0)
     request_timeout_s: float = Field(default=900.0, gt=0)
     """For one prompt's completions."""
