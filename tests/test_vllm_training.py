@@ -7,75 +7,22 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from run_fixtures import rows, write_run_folder
+from vllm_runs import RECIPE, check_steps, finish, start
 
 from adora_mm.checkpoint import COMPLETE
 
 pytestmark = [pytest.mark.vllm, pytest.mark.slow]
-
-RENDEZVOUS = ("MASTER_ADDR", "MASTER_PORT", "RANK", "WORLD_SIZE", "LOCAL_RANK")
-MISMATCH = 1e-9
-"""Largest `mismatch/kl` of a step, fp32 on a CPU (found: 1e-13)."""
-
-# The entropy term moves the policy although a random one earns nothing.
-RECIPE = """
-name: unnamed
-policy: {{path: {root}/model}}
-run_dir: {root}/runs
-data: {{train: {root}/data@train, val: {root}/data@val, max_prompt_tokens: 300}}
-rollout:
-  {{prompts_per_step: 4, group_size: 4, max_new_tokens: 8,
-  vllm: {{kv_cache_gb: 0.25, max_sequences: 16, enforce_eager: true, request_retries: 1}}}}
-advantage: {{adora: {{lambda_att: 0.1}}}}
-loss: {{entropy_coef: 0.1}}
-train: {{total_steps: 3, prompts_per_minibatch: 2, groups_per_microbatch: 1, learning_rate: 1.0e-3}}
-evaluation: {{every_steps: 0, samples: 1}}
-checkpoint: {{every_steps: 1, keep_last: 2}}
-logging: {{report: false, tensorboard: false}}
-engine: {{threads: 1}}
-"""
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     families = ("triangle_angle_sum", "linear_pair")
     return write_run_folder(tmp_path_factory.mktemp("vllm-runs"), RECIPE, families=families)
-
-
-def start(root: Path, repo_root: Path, *words: str, ranks: int = 1) -> subprocess.Popen[str]:
-    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(ranks)]
-    command = [sys.executable, *(launcher if ranks > 1 else []), "-m", "adora_mm.cli", "train"]
-    # A test before may have joined a process group in this process: its port is taken.
-    clean = {name: value for name, value in os.environ.items() if name not in RENDEZVOUS}
-    return subprocess.Popen(
-        [*command, str(root / "recipe.yaml"), *words],
-        cwd=repo_root,
-        env=clean | {"PYTHONPATH": str(repo_root), "OMP_NUM_THREADS": "1"},
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
-
-
-def finish(run: subprocess.Popen[str]) -> tuple[int, str]:
-    output, _ = run.communicate(timeout=500)
-    return run.returncode, output
-
-
-def check_steps(found: Sequence[dict[str, float]], count: int) -> None:
-    assert [row["step"] for row in found] == list(range(1, count + 1))
-    for row in found:
-        assert row["mismatch/kl"] < MISMATCH
-        assert abs(row["mismatch/ratio_max"] - 1) < 1e-3
-        assert row["mismatch/tail_frac"] == 0
-        assert row["sync/bytes"] > 1e5
-        assert row["optim/grad_norm"] > 0
 
 
 def test_one_process_trains_with_an_engine_inside(root: Path, repo_root: Path) -> None:
@@ -93,6 +40,17 @@ def test_two_ranks_train_with_an_engine_each(root: Path, repo_root: Path, stage:
     check_steps(rows(root, name), 3)
     info = json.loads((root / "runs" / name / "run.json").read_text())
     assert info["world_size"] == 2
+
+
+@pytest.mark.parametrize("stage", [1, 3])
+def test_two_ranks_share_one_engine(root: Path, repo_root: Path, stage: int) -> None:
+    """Its model is cut over both processes; each has half of the prompts."""
+    name = f"cut{stage}"
+    words = [f"name={name}", "rollout.backend=vllm", f"engine.zero_stage={stage}"]
+    words.append("rollout.vllm.tensor_parallel_size=2")
+    code, output = finish(start(root, repo_root, *words, ranks=2))
+    assert code == 0, output
+    check_steps(rows(root, name), 3)
 
 
 def test_two_ranks_share_a_server_and_gather_weights_for_it(root: Path, repo_root: Path) -> None:

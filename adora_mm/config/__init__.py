@@ -21,8 +21,8 @@ from adora_mm.config.run import (
     RolloutConfig,
     RunConfig,
     TrainConfig,
-    VllmConfig,
 )
+from adora_mm.config.vllm import VllmConfig
 
 __all__ = [
     "AdoraConfig",

@@ -1,5 +1,7 @@
 """Rollouts with vLLM inside the training process: one engine per rank, on the rank's own device.
 
+With `tensor_parallel_size` neighbouring ranks share one (`engine_ranks.py`).
+
 The engine runs in this very process, so that weights pass from the trainer to it without a copy in
 between. Between rollouts it sleeps: before an update of its weights it drops them with the KV cache
 (vLLM's level 2), else it moves them to host memory (level 1). On CPUs sleeping does nothing.
@@ -18,6 +20,7 @@ import torch.distributed as dist
 
 from adora_mm.config import VllmConfig
 from adora_mm.processor import Processor, Prompt
+from adora_mm.rollout.engine_ranks import EngineRanks
 from adora_mm.rollout.sampling import Finished, Sampling
 from adora_mm.rollout.vllm_requests import (
     WORKER_EXTENSION,
@@ -30,14 +33,14 @@ from adora_mm.rollout.vllm_requests import (
     sampling_fields,
     stop_token_ids,
 )
-from adora_mm.rollout.weight_sync import Fingerprints, Traffic, check_complete, compare
+from adora_mm.rollout.weight_sync import Fingerprints, Traffic, add_shares, check_complete, compare
 from adora_mm.types import Completion
 
 WHERE = "the rollout engine"
 
 
 class VllmBackend:
-    """Samples with vLLM; every rank has its own engine and its own prompts."""
+    """Samples with vLLM; every rank has its own engine, or part of one, and its own prompts."""
 
     def __init__(
         self,
@@ -55,6 +58,7 @@ class VllmBackend:
         self._asleep: tuple[str, ...] = ()
         """vLLM's tags of what it gave back and has not got again yet."""
         self._weights_dropped = False
+        self._ranks = EngineRanks(config.tensor_parallel_size)
         self._llm: Any = start_engine(
             model_path,
             processor,
@@ -83,7 +87,8 @@ class VllmBackend:
 
         banned = self.processor.banned_token_ids
         inputs, params = [], []
-        for prompt in prompts:
+        shared, mine = self._ranks.together(list(prompts))
+        for prompt in shared:
             item: dict[str, Any] = {"prompt_token_ids": list(prompt.unexpanded_ids)}
             images = pictures(prompt, self.processor)
             if images:
@@ -96,7 +101,7 @@ class VllmBackend:
         outputs = self._llm.generate(inputs, params, use_tqdm=False)
         groups = [
             self._group(prompt, output, sampling)
-            for prompt, output in zip(prompts, outputs, strict=True)
+            for prompt, output in zip(prompts, outputs[mine], strict=True)
         ]
         for place, group in enumerate(groups):
             if finished is not None:
@@ -117,7 +122,8 @@ class VllmBackend:
         loaded = self._call("adora_load", stream)
         check_complete(loaded, self._parameters, where=WHERE)
         if not self._compared:
-            compare(sent.blocks, self._call("adora_fingerprints"), where=WHERE)
+            shares = self._ranks.gather(self._call("adora_fingerprints"))
+            compare(sent.blocks, add_shares(shares), where=WHERE)
         self._compared, self._weights_dropped = True, False
         self._forget()
         self._set_version(version)
@@ -209,7 +215,9 @@ def start_engine(
         return vllm.LLM(
             model=str(model_path),
             worker_extension_cls=WORKER_EXTENSION,
-            # vLLM joins the trainer's processes, where there are any: one engine per rank.
+            tensor_parallel_size=config.tensor_parallel_size,
+            # vLLM joins the trainer's processes, where there are any: one engine per rank, or
+            # per group of neighbouring ranks.
             distributed_executor_backend="external_launcher" if dist.is_initialized() else "uni",
             enable_sleep_mode=sleeps,
             disable_log_stats=True,

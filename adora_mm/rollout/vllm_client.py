@@ -36,10 +36,17 @@ class Server:
             return False
         return True
 
-    def call(self, method: str, *args: str) -> Any:
-        """A method of the worker (`vllm_worker.py`); its result."""
+    def workers(self, method: str, *args: str, timeout_s: float | None = None) -> list[Any]:
+        """A method of all workers (`vllm_worker.py`) and what each of them answers.
+
+        Raises ServerGone also for what one of them says went wrong.
+        """
         body = {"method": method, "args": list(args)}
-        return self.ask("POST", "/collective_rpc", body)["results"][0]
+        reports = self.ask("POST", "/collective_rpc", body, timeout_s=timeout_s)["results"]
+        for number, report in enumerate(reports):
+            if isinstance(report, dict) and report.get("error"):
+                raise ServerGone(f"{self.url}, worker {number}: {report['error']}")
+        return list(reports)
 
     def ask(
         self, method: str, path: str, body: Any = None, *, timeout_s: float | None = None

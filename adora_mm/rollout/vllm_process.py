@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +73,14 @@ def start_server(
     words += ["--served-model-name", "policy", "--host", host, "--port", str(port)]
     words += ["--enable-scale-out", "--worker-extension-cls", WORKER_EXTENSION]
     words += [*command_line(arguments), *extra]
+    url = f"http://{host}:{port}"
+    return run_server(words, url=url, log=log, environment=_environment(gpus))
+
+
+def run_server(
+    words: Sequence[str], *, url: str, log: Path, environment: Mapping[str, str]
+) -> ServerProcess:
+    """Run a command that becomes a server; it ends with this process."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -80,11 +88,11 @@ def start_server(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env=_environment(gpus),
+            env=environment,
             start_new_session=True,
             preexec_fn=_die_with_parent(),
         )
-    return ServerProcess(process, f"http://{host}:{port}", log)
+    return ServerProcess(process, url, log)
 
 
 def command_line(arguments: Mapping[str, Any]) -> list[str]:

@@ -30,6 +30,28 @@ class NoServerLeft(RunFault):
         )
 
 
+def on_each(
+    servers: Sequence[Server], action: Callable[[Server], object], say: Callable[[str], None]
+) -> list[Server]:
+    """Do it on all servers at once; those that are still there. Raises NoServerLeft."""
+    lost: dict[Server, str] = {}
+
+    def attempt(server: Server) -> None:
+        try:
+            action(server)
+        except ServerGone as error:
+            lost[server] = str(error)
+
+    with ThreadPoolExecutor(max(1, len(servers))) as pool:
+        list(pool.map(attempt, servers))
+    for reason in lost.values():
+        say(f"vLLM server left out of this update: {reason}")
+    left = [server for server in servers if server not in lost]
+    if not left:
+        raise NoServerLeft.because(lost.values() or ["none answers /health"])
+    return left
+
+
 class WorkQueue:
     """`count` prompts to be answered, each once."""
 

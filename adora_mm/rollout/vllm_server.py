@@ -5,34 +5,31 @@ then given up, and its prompts go to the others; it is taken back at the next up
 if it answers again. Each answer names the weights that made it, run and step, so that a server that
 missed an update, was started anew or belongs to another run is given up as well.
 
-Weights go over a folder that both sides see, one bucket at a time: rank 0 writes the file, all
-servers load it, it is deleted. Servers are paused meanwhile, which empties their caches.
+Weights go over the network or as files (`vllm_transfer.py`), one bucket at a time. Servers are
+paused meanwhile, which empties their caches.
 """
 
 from __future__ import annotations
 
 import base64
-import contextlib
 import io
 import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from adora_mm import distributed
 from adora_mm.config import VllmConfig
 from adora_mm.processor import Processor, Prompt
 from adora_mm.rollout.sampling import Finished, Sampling
-from adora_mm.rollout.vllm_client import Server, ServerGone
+from adora_mm.rollout.vllm_client import Server
 from adora_mm.rollout.vllm_process import ServerProcess, start_server
-from adora_mm.rollout.vllm_queue import NoServerLeft, WorkQueue
+from adora_mm.rollout.vllm_queue import WorkQueue, on_each
 from adora_mm.rollout.vllm_requests import (
     check_prompt,
     check_version,
@@ -43,10 +40,11 @@ from adora_mm.rollout.vllm_requests import (
     sampling_fields,
     stop_token_ids,
 )
+from adora_mm.rollout.vllm_transfer import BroadcastTransfer, FileTransfer, Parcel, Transfer
 from adora_mm.rollout.weight_sync import (
     Fingerprints,
     Traffic,
-    buckets,
+    add_shares,
     check_complete,
     compare,
 )
@@ -73,6 +71,7 @@ class VllmServerBackend:
         self.processor, self.dtype, self.config, self.say = processor, dtype, config, say
         self.stop_token_ids = stop_token_ids(model_path)
         self._processes: list[ServerProcess] = []
+        self._transfer: Transfer | None = None
         self._folder = Path(tempfile.mkdtemp(prefix="adora-", dir=config.exchange_folder))
         arguments = engine_arguments(processor, config, dtype=dtype, max_model_len=max_model_len)
         arguments |= {
@@ -91,6 +90,8 @@ class VllmServerBackend:
         if failure or silent:
             self.close()
             raise ValueError(failure or f"no vLLM server answers at {', '.join(silent)}/health")
+        if distributed.is_first():
+            self._transfer = self._way_for_weights(device)
         self._run, self._usable = run, list(self._servers)
         self._set_version(0)
         if self._processes:  # they hold the policy's folder; others, what nobody knows
@@ -147,6 +148,8 @@ class VllmServerBackend:
         """See `sleep`."""
 
     def close(self) -> None:
+        if self._transfer is not None:
+            self._transfer.close()
         for process in self._processes:
             process.stop()
         self._processes = []
@@ -168,6 +171,11 @@ class VllmServerBackend:
         for process in self._processes:
             process.wait_until_ready(config.start_timeout_s)
         return [process.url for process in self._processes]
+
+    def _way_for_weights(self, device: torch.device) -> Transfer:
+        if self.config.weight_transfer == "files":
+            return FileTransfer(self.config, self._folder)
+        return BroadcastTransfer(self.config, self._servers, device, self.say)
 
     def _set_version(self, version: int) -> None:
         self._weights = f"{self._run}-{version}"
@@ -216,60 +224,32 @@ class VllmServerBackend:
 
     def _send(self, named_weights: Iterator[tuple[str, Tensor]]) -> list[str]:
         """Weights to all servers; the addresses of those that have them all."""
+        assert self._transfer is not None, "rank 0 sends"
         servers = [server for server in self._servers if server.is_healthy()]
         servers = self._on_each(servers, lambda server: server.ask("POST", "/pause?mode=abort"))
+        servers = self._on_each(servers, self._transfer.prepare)
         sent = Fingerprints(self.dtype)
         loaded: dict[Server, set[str]] = {server: set() for server in servers}
         first = any(not server.compared for server in servers)
         stream = sent.watch(named_weights) if first else named_weights
-        for bucket in buckets(_copies(stream), self.config.sync_bucket_mb * 2**20):
-            with self._file(bucket) as path:
+        for give in self._transfer.parcels(stream):
 
-                def load(server: Server, path: str = path) -> None:
-                    loaded[server].update(server.call("adora_load_file", path))
+            def load(server: Server, give: Parcel = give) -> None:
+                loaded[server].update(give(server))
 
-                servers = self._on_each(servers, load)
+            servers = self._on_each(servers, load)
 
         def finish(server: Server) -> None:
-            check_complete(loaded[server], server.call("adora_parameters"), where=server.url)
+            needed = server.workers("adora_parameters")[0]
+            check_complete(loaded[server], needed, where=server.url)
             if not server.compared:
-                compare(sent.blocks, server.call("adora_fingerprints"), where=server.url)
+                shares = server.workers("adora_fingerprints")
+                compare(sent.blocks, add_shares(shares), where=server.url)
                 server.compared = True
             self._name_weights(server)
             server.ask("POST", "/resume")
 
         return [server.url for server in self._on_each(servers, finish)]
 
-    @contextlib.contextmanager
-    def _file(self, bucket: list[tuple[str, Tensor]]) -> Iterator[str]:
-        path = self._folder / "weights.safetensors"
-        save_file(dict(bucket), path)
-        try:
-            yield str(path.absolute())
-        finally:
-            path.unlink()
-
     def _on_each(self, servers: Sequence[Server], action: Callable[[Server], Any]) -> list[Server]:
-        """Do it on all servers at once; those that are still there. Raises NoServerLeft."""
-        lost: dict[Server, str] = {}
-
-        def attempt(server: Server) -> None:
-            try:
-                action(server)
-            except ServerGone as error:
-                lost[server] = str(error)
-
-        with ThreadPoolExecutor(max(1, len(servers))) as pool:
-            list(pool.map(attempt, servers))
-        for reason in lost.values():
-            self.say(f"vLLM server left out of this update: {reason}")
-        left = [server for server in servers if server not in lost]
-        if not left:
-            raise NoServerLeft.because(lost.values() or ["none answers /health"])
-        return left
-
-
-def _copies(named: Iterator[tuple[str, Tensor]]) -> Iterator[tuple[str, Tensor]]:
-    """On the host and lasting: a gathered parameter is gone when the next one comes."""
-    for name, weight in named:
-        yield name, weight.detach().to("cpu", copy=True).contiguous()
+        return on_each(servers, action, self.say)

@@ -8,6 +8,7 @@ engines pad the vocabulary, count nothing.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -21,6 +22,12 @@ HASH_ELEMENTS = 2**24
 
 GATHER_BYTES = 2**28
 """Bytes of whole parameters that a rank gathers at once under ZeRO-3."""
+
+ALIGN_BYTES = 16
+"""Parameters of a packed row begin at multiples, so that each can be viewed in its own dtype."""
+
+Field = tuple[str, str, list[int], int]
+"""Name, dtype, shape and first byte of a parameter in a packed row."""
 
 _BITS = {torch.float32: torch.int32, torch.bfloat16: torch.int16, torch.float16: torch.int16}
 
@@ -109,9 +116,49 @@ def buckets(
         yield bucket
 
 
+def pack(
+    named: Iterable[tuple[str, Tensor]], limit_bytes: int, *, device: torch.device, pinned: bool
+) -> Iterator[tuple[list[Field], Tensor]]:
+    """Parameters laid one behind another in one row of bytes, of at most `limit_bytes`; one that is
+    larger stands alone. The row is used again: it is good until the next one is asked for."""
+    row = torch.empty(limit_bytes, dtype=torch.uint8, device=device, pin_memory=pinned)
+    fields: list[Field] = []
+    used = 0
+    for name, weight in named:
+        size = weight.nbytes
+        if fields and used + size > limit_bytes:
+            yield fields, row[:used]
+            fields, used = [], 0
+        if size > len(row):
+            row = torch.empty(size, dtype=torch.uint8, device=device, pin_memory=pinned)
+        place = row[used : used + size].view(weight.dtype).view(weight.shape)
+        place.copy_(weight.detach())
+        fields.append((name, str(weight.dtype).removeprefix("torch."), list(weight.shape), used))
+        used += -(-size // ALIGN_BYTES) * ALIGN_BYTES
+    if fields:
+        yield fields, row[:used]
+
+
+def unpack(fields: Iterable[Field], row: Tensor) -> Iterator[tuple[str, Tensor]]:
+    """The parameters of a packed row, as views of it."""
+    for name, dtype_name, shape, start in fields:
+        dtype: torch.dtype = getattr(torch, dtype_name)
+        size = math.prod(shape) * dtype.itemsize
+        yield name, row[start : start + size].view(dtype).view(shape)
+
+
 def whole_numel(weight: Any) -> int:
     """Elements of a parameter, also of one that ZeRO-3 has partitioned."""
     return int(weight.ds_numel if hasattr(weight, "ds_numel") else weight.numel())
+
+
+def add_shares(shares: Iterable[dict[str, int]]) -> dict[str, int]:
+    """Fingerprints of a model whose rows lie on several workers."""
+    total: dict[str, int] = {}
+    for share in shares:
+        for key, value in share.items():
+            total[key] = (total.get(key, 0) + value) % 2**64
+    return total
 
 
 class Traffic:

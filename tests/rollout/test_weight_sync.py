@@ -12,11 +12,14 @@ from adora_mm.rollout.weight_sync import (
     Fingerprints,
     Traffic,
     WeightSyncError,
+    add_shares,
     block_of,
     buckets,
     check_complete,
     compare,
+    pack,
     row_hashes,
+    unpack,
 )
 
 
@@ -117,3 +120,38 @@ def test_traffic_counts_bytes() -> None:
     traffic = Traffic()
     list(traffic.watch([("a", torch.zeros(3)), ("b", torch.zeros(2, 2, dtype=torch.bfloat16))]))
     assert traffic.bytes == 12 + 8
+
+
+@pytest.mark.parametrize("limit_bytes", [1, 100, 150, 10**6])
+def test_packed_rows_hold_every_parameter_once_and_as_it_was(limit_bytes: int) -> None:
+    """Sizes that are no multiples of each other, several dtypes, and one over the limit."""
+    named = weights() | {
+        "odd": torch.arange(3, dtype=torch.bfloat16),
+        "scalar": torch.tensor(2.5),
+        "half": torch.ones(5, dtype=torch.float16),
+    }
+    found: dict[str, Tensor] = {}
+    lengths = []
+    rows = pack(named.items(), limit_bytes, device=torch.device("cpu"), pinned=False)
+    for fields, row in rows:
+        lengths.append(len(row))
+        assert len(row) < limit_bytes + 16 or len(fields) == 1
+        for name, weight in unpack(fields, row.clone()):
+            assert name not in found
+            found[name] = weight
+    assert list(found) == list(named)
+    for name, weight in named.items():
+        assert found[name].dtype == weight.dtype
+        assert torch.equal(found[name], weight)
+    assert (len(lengths) == 1) == (limit_bytes == 10**6)
+
+
+def test_shares_of_several_workers_add_up_to_the_whole() -> None:
+    named = weights()
+    halves: list[dict[str, Tensor]] = [{}, {}]
+    for name, weight in named.items():
+        half = weight.shape[0] // 2
+        halves[0][name], halves[1][name] = weight[:half], weight[half:]
+    whole = fingerprints(named)
+    assert add_shares(fingerprints(half) for half in halves) == whole
+    assert add_shares([fingerprints(halves[0])]) != whole
