@@ -16,6 +16,7 @@ from adora_mm import distributed, peers
 from adora_mm.config import RunConfig
 from adora_mm.data import fingerprint
 from adora_mm.engine import Engine
+from adora_mm.families import check_family
 from adora_mm.faults import RunFault
 from adora_mm.hub import check_model
 from adora_mm.metrics.console import ConsoleLog
@@ -51,6 +52,7 @@ def prepare(config: RunConfig) -> Setting:
     """Load processor and problems and check both; writes nothing. Raises ValueError."""
     path = policy_path(config.policy.path)
     check_model(path)
+    check_family(path)
     processor = Processor(
         path,
         system_prompt=config.data.system_prompt,

@@ -20,6 +20,10 @@ from adora_mm.data import image_size, open_image
 from adora_mm.prompts import VISION_MARKERS, PromptError, build_messages
 from adora_mm.types import Problem
 
+TEMPLATE_DATE = "26 Jul 2024"
+"""What templates that date their system header get: the default of Llama 3.1's own template. With
+today's date a run resumed after midnight, or measured again, would be asked something else."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prompt:
@@ -56,7 +60,7 @@ class Processor:
         self.system_prompt = system_prompt
         self.max_prompt_tokens = max_prompt_tokens
         self.max_image_megapixels = max_image_megapixels
-        self.pad_token_id: int = self.tokenizer.pad_token_id
+        self.pad_token_id = _pad_token_id(self.tokenizer, model_path)
         config = AutoConfig.from_pretrained(str(model_path), trust_remote_code=False)
         self.image_token_id: int | None = config.to_dict().get("image_token_id")
         self.image_processor: Any = None
@@ -80,10 +84,7 @@ class Processor:
     def encode_images(self, problem: Problem, images: Sequence[Image.Image]) -> Prompt:
         """Encode with pictures that are already decoded, in order."""
         messages = build_messages(problem, num_images=len(images), system=self.system_prompt)
-        text = self.tokenizer.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=True
-        )
-        unexpanded = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        unexpanded = self._tokenize(messages)
         pixels = grid = None
         token_ids = list(unexpanded)
         if images:
@@ -110,10 +111,7 @@ class Processor:
             image_size(path, max_megapixels=self.max_image_megapixels) for path in problem.images
         ]
         messages = build_messages(problem, num_images=len(sizes), system=self.system_prompt)
-        text = self.tokenizer.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=True
-        )
-        count = len(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+        count = len(self._tokenize(messages))
         for width, height in sizes:
             if self.image_processor is None:
                 raise PromptError(f"problem {problem.id} has an image; this is a text-only model")
@@ -130,6 +128,14 @@ class Processor:
         self.tokenizer.save_pretrained(folder)
         if self.image_processor is not None:
             self.image_processor.save_pretrained(folder)
+
+    def _tokenize(self, messages: Sequence[dict[str, Any]]) -> list[int]:
+        """The chat template's tokens; the template alone says where a sequence begins."""
+        text = self.tokenizer.apply_chat_template(
+            messages, tokenize=False, add_generation_prompt=True, date_string=TEMPLATE_DATE
+        )
+        ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        return ids
 
     def _check_limit(self, problem_id: str, count: int) -> None:
         limit = self.max_prompt_tokens
@@ -155,6 +161,24 @@ class Processor:
             expanded += [token_ids[place]] * count
             start = place + 1
         return expanded + list(token_ids[start:])
+
+
+def _pad_token_id(tokenizer: Any, model_path: str | Path) -> int:
+    """The padding token; where a tokenizer names none (Llama 3), the end of a turn.
+
+    Padding is masked wherever it stands, so any token would do. Raises ValueError for a tokenizer
+    without a chat template or without either token: that of a base model.
+    """
+    pad: int | None = tokenizer.pad_token_id
+    if pad is None:
+        pad = tokenizer.eos_token_id
+    if pad is None or not tokenizer.chat_template:
+        lacks = "chat template" if not tokenizer.chat_template else "eos_token"
+        raise ValueError(
+            f"{model_path}: its tokenizer has no {lacks}; use an instruction-tuned model, or add "
+            "it to tokenizer_config.json"
+        )
+    return pad
 
 
 def _load_image_processor(

@@ -30,7 +30,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"faults"}),
     frozenset({"verify", "prompts"}),
     frozenset({"data", "rewards"}),
-    frozenset({"advantages", "losses", "logprobs", "shared_prompts", "processor"}),
+    frozenset({"advantages", "losses", "logprobs", "shared_prompts", "processor", "families"}),
     frozenset({"integrations"}),
     frozenset({"models", "distributed", "phases", "optimizer"}),
     frozenset({"batching", "rollout", "hub", "gradients"}),
