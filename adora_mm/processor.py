@@ -14,10 +14,11 @@ from typing import Any
 
 import torch
 from PIL import Image
-from transformers import AutoConfig, AutoImageProcessor, AutoTokenizer
+from transformers import AutoConfig, AutoTokenizer
 
 from adora_mm.data import image_size, open_image
-from adora_mm.prompts import VISION_MARKERS, PromptError, build_messages
+from adora_mm.pictures import count_tokens, load_image_processor, patches_of
+from adora_mm.prompts import VISION_MARKERS, PromptError, build_messages, image_sizes
 from adora_mm.types import Problem
 
 TEMPLATE_DATE = "26 Jul 2024"
@@ -65,7 +66,7 @@ class Processor:
         self.image_token_id: int | None = config.to_dict().get("image_token_id")
         self.image_processor: Any = None
         if self.image_token_id is not None:
-            self.image_processor = _load_image_processor(model_path, min_pixels, max_pixels)
+            self.image_processor = load_image_processor(model_path, min_pixels, max_pixels)
         known = self.tokenizer.get_vocab()
         self.banned_token_ids = tuple(known[m] for m in VISION_MARKERS if m in known)
         """Tokens that a policy must never sample: they announce an image that is not there."""
@@ -90,7 +91,8 @@ class Processor:
         if images:
             if self.image_processor is None:
                 raise PromptError(f"problem {problem.id} has an image; this is a text-only model")
-            features = self.image_processor(images=list(images), return_tensors="pt")
+            wanted = image_sizes(problem, len(images))
+            features = patches_of(self.image_processor, images, wanted, problem.id)
             pixels, grid = features["pixel_values"], features["image_grid_thw"]
             token_ids = self._expand(unexpanded, grid, problem.id)
         self._check_limit(problem.id, len(token_ids))
@@ -112,11 +114,10 @@ class Processor:
         ]
         messages = build_messages(problem, num_images=len(sizes), system=self.system_prompt)
         count = len(self._tokenize(messages))
-        for width, height in sizes:
+        for size, wanted in zip(sizes, image_sizes(problem, len(sizes)), strict=True):
             if self.image_processor is None:
                 raise PromptError(f"problem {problem.id} has an image; this is a text-only model")
-            patches = self.image_processor.get_number_of_image_patches(height, width)
-            count += patches // self.image_processor.merge_size**2 - 1
+            count += count_tokens(self.image_processor, size, wanted, problem.id) - 1
         self._check_limit(problem.id, count)
         return count
 
@@ -179,21 +180,3 @@ def _pad_token_id(tokenizer: Any, model_path: str | Path) -> int:
             "it to tokenizer_config.json"
         )
     return pad
-
-
-def _load_image_processor(
-    model_path: str | Path, min_pixels: int | None, max_pixels: int | None
-) -> Any:
-    processor = AutoImageProcessor.from_pretrained(
-        str(model_path), backend="pil", trust_remote_code=False
-    )
-    size = dict(processor.size)
-    size["shortest_edge"] = min_pixels or size["shortest_edge"]
-    size["longest_edge"] = max_pixels or size["longest_edge"]
-    if size["shortest_edge"] > size["longest_edge"]:
-        raise ValueError(
-            f"data.min_pixels={size['shortest_edge']} is over data.max_pixels="
-            f"{size['longest_edge']}; lower the first or raise the second"
-        )
-    processor.size = size
-    return processor

@@ -29,7 +29,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"__init__", "types", "config", "files", "signals"}),
     frozenset({"faults"}),
     frozenset({"verify", "prompts"}),
-    frozenset({"data", "rewards"}),
+    frozenset({"data", "rewards", "pictures"}),
     frozenset({"advantages", "losses", "logprobs", "shared_prompts", "processor", "families"}),
     frozenset({"integrations"}),
     frozenset({"models", "distributed", "phases", "optimizer"}),
