@@ -30,7 +30,9 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"faults"}),
     frozenset({"verify", "prompts"}),
     frozenset({"data", "rewards", "pictures"}),
-    frozenset({"advantages", "losses", "logprobs", "shared_prompts", "processor", "families"}),
+    frozenset(
+        {"advantages", "losses", "logprobs", "shared_prompts", "processor", "families", "kernels"}
+    ),
     frozenset({"integrations"}),
     frozenset({"models", "distributed", "phases", "optimizer"}),
     frozenset({"batching", "rollout", "hub", "gradients"}),
