@@ -276,3 +276,14 @@ def test_extra_settings_are_merged_into_deepspeeds_json() -> None:
     )
     assert config["zero_optimization"] == {"stage": 2, "reduce_bucket_size": 1000}
     assert config["bf16"] == {"enabled": True}
+
+
+def test_offloading_is_in_deepspeeds_json() -> None:
+    engine = EngineConfig(zero_stage=3, offload_optimizer=True, offload_params=True)
+    config = deepspeed_config(engine, dtype="float32", grad_clip=1.0, microbatch_rows=2)
+    assert config["zero_optimization"] == {
+        "stage": 3,
+        "offload_optimizer": {"device": "cpu"},
+        "offload_param": {"device": "cpu"},
+    }
+    assert config["zero_force_ds_cpu_optimizer"] is False, "else DeepSpeed compiles one"

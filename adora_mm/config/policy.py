@@ -39,7 +39,7 @@ class PolicyConfig(Section):
         "kernels-community/flash-attn2",
         "kernels-community/flash-attn3",
     ] = "sdpa"
-    """All but sdpa and flash_attention_2 compute padded rows; see docs/distributed.md."""
+    """All but sdpa and flash_attention_2 compute padded rows; see docs/models.md."""
     liger: bool = False
     """Norms and MLPs by the kernels of the package liger-kernel (CUDA)."""
     gradient_checkpointing: bool = False
