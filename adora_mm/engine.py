@@ -27,6 +27,7 @@ from adora_mm.config.loading import merge
 from adora_mm.distributed import add_up, combine
 from adora_mm.faults import SKIPPED
 from adora_mm.gradients import discard_gradients
+from adora_mm.kernels import apply_liger
 from adora_mm.lora import adapter_weights, adapters_off, add_adapters, plain_weights
 from adora_mm.losses import LossInputs, policy_loss
 from adora_mm.microbatch_memory import MicrobatchMemory
@@ -267,12 +268,15 @@ class Engine:
         return float(self.deepspeed.get_global_grad_norm()) if norm is None else norm
 
     def _load(self, model_path: str | Path, policy: PolicyConfig) -> nn.Module:
-        return load_policy(
+        model = load_policy(
             model_path,
             dtype=DTYPES[policy.dtype],
             attention=policy.attention,
             batching=self.batching,
         )
+        if policy.liger:
+            apply_liger(model)
+        return model
 
     def _load_reference(
         self, model_path: str | Path, policy: PolicyConfig, config: dict[str, Any]

@@ -16,8 +16,10 @@ from adora_mm import distributed, peers
 from adora_mm.config import RunConfig
 from adora_mm.data import fingerprint
 from adora_mm.engine import Engine
+from adora_mm.families import check_family
 from adora_mm.faults import RunFault
 from adora_mm.hub import check_model
+from adora_mm.kernels import check_kernels
 from adora_mm.metrics.console import ConsoleLog
 from adora_mm.metrics.trackers import wanted_trackers
 from adora_mm.models import DTYPES, policy_path
@@ -51,6 +53,7 @@ def prepare(config: RunConfig) -> Setting:
     """Load processor and problems and check both; writes nothing. Raises ValueError."""
     path = policy_path(config.policy.path)
     check_model(path)
+    check_family(path)
     processor = Processor(
         path,
         system_prompt=config.data.system_prompt,
@@ -76,6 +79,7 @@ def train(config: RunConfig, *, resume: bool, make_data: Callable[[], None]) -> 
     folder = RunFolder(Path(config.run_dir) / config.name)
     _on_first(lambda: folder.check_free(resume=resume))
     _on_first(lambda: wanted_trackers(config.logging))
+    _on_first(lambda: check_kernels(config.policy, device))
     _on_first(make_data)
     setting = prepare(config)
     console = ConsoleLog(

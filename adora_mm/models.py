@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText
 
+from adora_mm.families import mend_generation_config, refuse_unsupported
 from adora_mm.logprobs import token_logprobs
 from adora_mm.processor import Prompt
 from adora_mm.shared_prompts import (
@@ -99,16 +100,19 @@ def load_policy(
     """Load a text or vision-language model in HF format through transformers' auto classes.
 
     With a `batching` of shared rows, the model can be called by a `ResponseScorer` of that batching
-    only: a call without its row raises.
+    only: a call without its row raises. Raises ValueError for a model that cannot be trained.
     """
     config = AutoConfig.from_pretrained(str(path), trust_remote_code=False)
+    refuse_unsupported(config, path)
     loader = AutoModelForImageTextToText if is_vision_config(config) else AutoModelForCausalLM
     chosen: str | dict[str, str] = attention
     if batching != "padded":
         chosen = attention_for_shared_rows(config, attention)
-    return loader.from_pretrained(
+    model = loader.from_pretrained(
         str(path), dtype=dtype, attn_implementation=chosen, trust_remote_code=False
     )
+    mend_generation_config(model)
+    return model
 
 
 def choose_batching(path: str | Path, wanted: str, attention: str) -> tuple[str, str]:

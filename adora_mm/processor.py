@@ -14,11 +14,16 @@ from typing import Any
 
 import torch
 from PIL import Image
-from transformers import AutoConfig, AutoImageProcessor, AutoTokenizer
+from transformers import AutoConfig, AutoTokenizer
 
 from adora_mm.data import image_size, open_image
-from adora_mm.prompts import VISION_MARKERS, PromptError, build_messages
+from adora_mm.pictures import count_tokens, load_image_processor, patches_of
+from adora_mm.prompts import VISION_MARKERS, PromptError, build_messages, image_sizes
 from adora_mm.types import Problem
+
+TEMPLATE_DATE = "26 Jul 2024"
+"""What templates that date their system header get: the default of Llama 3.1's own template. With
+today's date a run resumed after midnight, or measured again, would be asked something else."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,12 +61,12 @@ class Processor:
         self.system_prompt = system_prompt
         self.max_prompt_tokens = max_prompt_tokens
         self.max_image_megapixels = max_image_megapixels
-        self.pad_token_id: int = self.tokenizer.pad_token_id
+        self.pad_token_id = _pad_token_id(self.tokenizer, model_path)
         config = AutoConfig.from_pretrained(str(model_path), trust_remote_code=False)
         self.image_token_id: int | None = config.to_dict().get("image_token_id")
         self.image_processor: Any = None
         if self.image_token_id is not None:
-            self.image_processor = _load_image_processor(model_path, min_pixels, max_pixels)
+            self.image_processor = load_image_processor(model_path, min_pixels, max_pixels)
         known = self.tokenizer.get_vocab()
         self.banned_token_ids = tuple(known[m] for m in VISION_MARKERS if m in known)
         """Tokens that a policy must never sample: they announce an image that is not there."""
@@ -80,16 +85,14 @@ class Processor:
     def encode_images(self, problem: Problem, images: Sequence[Image.Image]) -> Prompt:
         """Encode with pictures that are already decoded, in order."""
         messages = build_messages(problem, num_images=len(images), system=self.system_prompt)
-        text = self.tokenizer.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=True
-        )
-        unexpanded = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        unexpanded = self._tokenize(messages)
         pixels = grid = None
         token_ids = list(unexpanded)
         if images:
             if self.image_processor is None:
                 raise PromptError(f"problem {problem.id} has an image; this is a text-only model")
-            features = self.image_processor(images=list(images), return_tensors="pt")
+            wanted = image_sizes(problem, len(images))
+            features = patches_of(self.image_processor, images, wanted, problem.id)
             pixels, grid = features["pixel_values"], features["image_grid_thw"]
             token_ids = self._expand(unexpanded, grid, problem.id)
         self._check_limit(problem.id, len(token_ids))
@@ -110,15 +113,11 @@ class Processor:
             image_size(path, max_megapixels=self.max_image_megapixels) for path in problem.images
         ]
         messages = build_messages(problem, num_images=len(sizes), system=self.system_prompt)
-        text = self.tokenizer.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=True
-        )
-        count = len(self.tokenizer(text, add_special_tokens=False)["input_ids"])
-        for width, height in sizes:
+        count = len(self._tokenize(messages))
+        for size, wanted in zip(sizes, image_sizes(problem, len(sizes)), strict=True):
             if self.image_processor is None:
                 raise PromptError(f"problem {problem.id} has an image; this is a text-only model")
-            patches = self.image_processor.get_number_of_image_patches(height, width)
-            count += patches // self.image_processor.merge_size**2 - 1
+            count += count_tokens(self.image_processor, size, wanted, problem.id) - 1
         self._check_limit(problem.id, count)
         return count
 
@@ -130,6 +129,14 @@ class Processor:
         self.tokenizer.save_pretrained(folder)
         if self.image_processor is not None:
             self.image_processor.save_pretrained(folder)
+
+    def _tokenize(self, messages: Sequence[dict[str, Any]]) -> list[int]:
+        """The chat template's tokens; the template alone says where a sequence begins."""
+        text = self.tokenizer.apply_chat_template(
+            messages, tokenize=False, add_generation_prompt=True, date_string=TEMPLATE_DATE
+        )
+        ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        return ids
 
     def _check_limit(self, problem_id: str, count: int) -> None:
         limit = self.max_prompt_tokens
@@ -157,19 +164,19 @@ class Processor:
         return expanded + list(token_ids[start:])
 
 
-def _load_image_processor(
-    model_path: str | Path, min_pixels: int | None, max_pixels: int | None
-) -> Any:
-    processor = AutoImageProcessor.from_pretrained(
-        str(model_path), backend="pil", trust_remote_code=False
-    )
-    size = dict(processor.size)
-    size["shortest_edge"] = min_pixels or size["shortest_edge"]
-    size["longest_edge"] = max_pixels or size["longest_edge"]
-    if size["shortest_edge"] > size["longest_edge"]:
+def _pad_token_id(tokenizer: Any, model_path: str | Path) -> int:
+    """The padding token; where a tokenizer names none (Llama 3), the end of a turn.
+
+    Padding is masked wherever it stands, so any token would do. Raises ValueError for a tokenizer
+    without a chat template or without either token: that of a base model.
+    """
+    pad: int | None = tokenizer.pad_token_id
+    if pad is None:
+        pad = tokenizer.eos_token_id
+    if pad is None or not tokenizer.chat_template:
+        lacks = "chat template" if not tokenizer.chat_template else "eos_token"
         raise ValueError(
-            f"data.min_pixels={size['shortest_edge']} is over data.max_pixels="
-            f"{size['longest_edge']}; lower the first or raise the second"
+            f"{model_path}: its tokenizer has no {lacks}; use an instruction-tuned model, or add "
+            "it to tokenizer_config.json"
         )
-    processor.size = size
-    return processor
+    return pad

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import string
+from collections.abc import Mapping
 from typing import Any
 
 from adora_mm.types import Problem
@@ -45,14 +46,20 @@ def question_text(problem: Problem) -> str:
             for i, choice in enumerate(problem.choices)
         ]
         text = f"{text}\nChoices: {' '.join(options)}"
+    _refuse_markers(text, problem)
+    return text
+
+
+def _refuse_markers(text: str, problem: Problem) -> None:
     marker = next((marker for marker in VISION_MARKERS if marker in text), None)
     if marker is not None:
         raise PromptError(f"problem {problem.id}: its text holds {marker}; remove it from the data")
-    return text
 
 
 def build_messages(problem: Problem, *, num_images: int, system: str = "") -> list[dict[str, Any]]:
     """Chat messages in the form that `apply_chat_template` of transformers takes."""
+    if problem.messages:
+        return _own_messages(problem, num_images, system)
     text = question_text(problem)
     content: str | list[dict[str, str]] = text
     if num_images:
@@ -62,3 +69,44 @@ def build_messages(problem: Problem, *, num_images: int, system: str = "") -> li
     if system:
         messages.insert(0, {"role": "system", "content": system})
     return messages
+
+
+def _own_messages(problem: Problem, num_images: int, system: str) -> list[dict[str, Any]]:
+    """The problem's own messages, whose system message goes before that of the run.
+
+    Content without pictures becomes one text: templates of text models take no parts.
+    """
+    messages: list[dict[str, Any]] = []
+    pictures = 0
+    for message in problem.messages:
+        parts = message["content"]
+        if isinstance(parts, str):
+            parts = [{"type": "text", "text": parts}]
+        texts = [part["text"] for part in parts if part["type"] == "text"]
+        for text in texts:
+            _refuse_markers(text, problem)
+        pictures += len(parts) - len(texts)
+        plain = [part if part["type"] == "text" else {"type": "image"} for part in parts]
+        content = plain if len(parts) > len(texts) else "".join(texts)
+        messages.append({"role": message["role"], "content": content})
+    if pictures != num_images:
+        raise PromptError(f"problem {problem.id}: {pictures} image parts for {num_images} images")
+    if system and messages[0]["role"] != "system":
+        messages.insert(0, {"role": "system", "content": system})
+    return messages
+
+
+def image_sizes(problem: Problem, num_images: int) -> tuple[Mapping[str, int], ...]:
+    """The sizes that the problem's messages give to its images, in order; empty mappings for none.
+
+    Keys: `min_pixels`, `max_pixels`, `resized_height`, `resized_width`.
+    """
+    if not problem.messages:
+        return ({},) * num_images
+    return tuple(
+        {key: value for key, value in part.items() if key != "type"}
+        for message in problem.messages
+        if not isinstance(message["content"], str)
+        for part in message["content"]
+        if part["type"] == "image"
+    )

@@ -34,7 +34,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 from transformers import AttentionInterface
 
-SHARED_MODELS = ("qwen2", "qwen3", "qwen2_5_vl", "qwen3_vl")
+SHARED_MODELS = ("qwen2", "qwen3", "llama", "qwen2_5_vl", "qwen3_vl")
 """Model types whose attention, positions and image features were tested in this form."""
 
 

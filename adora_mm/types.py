@@ -35,6 +35,9 @@ class Problem:
     """`train`, `val` or `test` as the source names it."""
     answer_type: str = ""
     """A hint only (`number`, `choice`, `expression`, `text`); the checker decides by itself."""
+    messages: tuple[Mapping[str, Any], ...] = ()
+    """The whole prompt, for a problem that comes as chat messages (`data/messages.py`): its image
+    parts stand for `images` in order, and may hold sizes. Empty: pictures, question, choices."""
     metadata: Mapping[str, Any] = field(default_factory=dict)
     """Anything JSON that the source knows more: difficulty, worked solutions, licence."""
 

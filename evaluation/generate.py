@@ -121,7 +121,12 @@ def visible_devices() -> list[str]:
 
 
 def present(problem: Problem, prompt: str) -> Problem:
-    """The problem as the model sees it: question and options inside the prompt."""
+    """The problem as the model sees it: question and options inside the prompt.
+
+    A problem's own messages are its whole prompt and stay as they are.
+    """
+    if problem.messages:
+        return problem
     return replace(
         problem, question=prompt.replace("{question}", question_text(problem)), choices=()
     )

@@ -2,7 +2,8 @@
 
     engine_worker.py MODEL OUT STAGE [--load FOLDER] [--save FOLDER] [--updates N] [--kl COEF]
         [--batching NAME] [--max-tokens N] [--checkpointing] [--recompute-old]
-        [--without-signal GROUP ...] [--keep-all] [--lora]
+        [--without-signal GROUP ...] [--keep-all] [--lora] [--dtype NAME] [--rate RATE]
+        [--offload]
 
 Six groups of three completions: two prompts without an image, two with one, two with two images of
 other sizes, so that ranks differ in images and lengths. OUT gets weights and metrics of rank 0.
@@ -81,6 +82,9 @@ def main() -> None:
     parser.add_argument("--keep-all", action="store_true")
     parser.add_argument("--poison-rank", type=int, help="its first update has advantages of NaN")
     parser.add_argument("--lora", action="store_true", help="with another rate for the tower's")
+    parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--rate", type=float, default=1e-2)
+    parser.add_argument("--offload", action="store_true", help="optimizer; parameters at stage 3")
     arguments = parser.parse_args()
 
     rank, world_size, device = distributed.start(threads=1)
@@ -90,19 +94,24 @@ def main() -> None:
         arguments.model,
         policy=PolicyConfig(
             path=str(arguments.model),
+            dtype=arguments.dtype,
             gradient_checkpointing=arguments.checkpointing,
             lora=LoraConfig(rank=4, vision=True) if arguments.lora else None,
         ),
         train=TrainConfig(
             total_steps=1,
-            learning_rate=1e-2,
-            vision_learning_rate=2e-3 if arguments.lora else None,
+            learning_rate=arguments.rate,
+            vision_learning_rate=arguments.rate / 5 if arguments.lora else None,
             groups_per_microbatch=1 if world_size == 2 else 4,
             max_tokens_per_microbatch=arguments.max_tokens,
             batching=arguments.batching,
             grad_clip=1.0,
         ),
-        engine=EngineConfig(zero_stage=arguments.stage),
+        engine=EngineConfig(
+            zero_stage=arguments.stage,
+            offload_optimizer=arguments.offload,
+            offload_params=arguments.offload and arguments.stage == 3,
+        ),
         loss=loss,
         temperature=1.0,
         banned_token_ids=processor.banned_token_ids,

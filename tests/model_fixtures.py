@@ -1,6 +1,6 @@
 """Tiny models of every supported family, and the naive references that the model layer must match.
 
-The four models are random but not small in their weights: with the usual deviation of 0.02
+The models are random but not small in their weights: with the usual deviation of 0.02
 attention is nearly uniform, and wrong positions or swapped pictures would hardly show. Tests get
 them from the fixture `tiny_model`.
 
@@ -13,14 +13,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import torch
 from PIL import Image, ImageDraw
+from tiny_llama import STOPS as LLAMA_STOPS
+from tiny_llama import build_llama, build_llama_tokenizer
 from torch import Tensor
 from transformers import (
+    PreTrainedTokenizerFast,
     Qwen2_5_VLProcessor,
     Qwen2Config,
     Qwen2ForCausalLM,
@@ -33,17 +37,20 @@ from transformers import (
     Qwen3VLProcessor,
 )
 
+from adora_mm.checkpoint import save_policy
 from adora_mm.config import LoraConfig, PolicyConfig
-from adora_mm.lora import add_adapters
+from adora_mm.lora import add_adapters, plain_weights
 from adora_mm.models import load_policy
-from adora_mm.processor import Processor, Prompt
+from adora_mm.processor import TEMPLATE_DATE, Processor, Prompt
 from adora_mm.prompts import build_messages
 from adora_mm.types import Problem
 from data_prep.tiny_model import build_image_processor, build_model, build_tokenizer
 
 VISION_KINDS = ("qwen2_5_vl", "qwen3_vl")
-TEXT_KINDS = ("qwen2", "qwen3")
+TEXT_KINDS = ("qwen2", "qwen3", "llama")
 KINDS = (*VISION_KINDS, *TEXT_KINDS)
+STOPS = dict.fromkeys(KINDS, ("<|im_end|>", "<|endoftext|>")) | {"llama": LLAMA_STOPS}
+"""Tokens that end a response, the end of a turn first."""
 HIDDEN = 64
 CORPUS = (
     "In triangle ABC the angle at A is 47 degrees and the angle at B is 68 degrees. Find angle C.",
@@ -73,6 +80,10 @@ class Tiny:
     def has_vision(self) -> bool:
         return self.kind in VISION_KINDS
 
+    @property
+    def stops(self) -> tuple[str, ...]:
+        return STOPS[self.kind]
+
     @cached_property
     def processor(self) -> Processor:
         return Processor(self.folder)
@@ -97,9 +108,17 @@ class Tiny:
         """What transformers' own processor makes of one prompt."""
         tokenizer = self.processor.tokenizer
         messages = build_messages(case.problem, num_images=len(case.images))
-        text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
         if not self.has_vision:
-            return dict(tokenizer(text, return_tensors="pt"))
+            return dict(
+                tokenizer.apply_chat_template(
+                    messages,
+                    add_generation_prompt=True,
+                    return_tensors="pt",
+                    return_dict=True,
+                    date_string=TEMPLATE_DATE,
+                )
+            )
+        text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
         combined: Any = (PicturesOnly25 if self.kind == "qwen2_5_vl" else PicturesOnly3)(
             image_processor=self.processor.image_processor,
             tokenizer=tokenizer,
@@ -194,7 +213,7 @@ def reference_scores(
 def random_response(tiny: Tiny, length: int, seed: int) -> list[int]:
     """Ordinary tokens, ending with the end of the turn."""
     generator = torch.Generator().manual_seed(seed)
-    ordinary = tiny.processor.tokenizer.convert_tokens_to_ids("<|im_end|>") - 1
+    ordinary = min(tiny.processor.tokenizer.all_special_ids)  # special tokens have the last ids
     tokens = torch.randint(0, ordinary, (length - 1,), generator=generator).tolist()
     return [*tokens, tiny.processor.tokenizer.eos_token_id]
 
@@ -217,19 +236,27 @@ class TinyModels:
 
 def save_tiny(kind: str, folder: Path, *, seed: int = 0) -> None:
     """Write one tiny model as an ordinary HF folder."""
-    tokenizer = build_tokenizer(CORPUS * 20, vocab_size=320)
+    build = build_llama_tokenizer if kind == "llama" else build_tokenizer
+    tokenizer = build(CORPUS * 20, vocab_size=320)
     torch.manual_seed(seed)
     model = MODELS[kind](tokenizer)
     spread_weights(model, seed)
-    token_id = tokenizer.convert_tokens_to_ids
-    model.generation_config.eos_token_id = [token_id("<|im_end|>"), token_id("<|endoftext|>")]
-    model.generation_config.pad_token_id = token_id("<|endoftext|>")
+    model.generation_config.eos_token_id = tokenizer.convert_tokens_to_ids(list(STOPS[kind]))
+    model.generation_config.pad_token_id = tokenizer.pad_token_id
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     if kind in VISION_KINDS:
         patch = model.config.vision_config.patch_size
         images = build_image_processor() if patch == 14 else _image_processor(patch)
         images.save_pretrained(folder)
+
+
+def save_as_checkpoint(tiny: Tiny, model: Any, folder: Path) -> None:
+    """Save a policy as a checkpoint does; the engine's part is to gather the weights."""
+    engine: Any = SimpleNamespace(
+        model=model, named_weights=partial(plain_weights, model, partitioned=False)
+    )
+    save_policy(folder, engine, tiny.processor)
 
 
 def spread_weights(model: Any, seed: int) -> None:
@@ -298,15 +325,20 @@ def _qwen3(tokenizer: Qwen2Tokenizer) -> Any:
     return Qwen3ForCausalLM(Qwen3Config(**sizes, tie_word_embeddings=False))
 
 
-MODELS: dict[str, Callable[[Qwen2Tokenizer], Any]] = {
+def _llama(tokenizer: PreTrainedTokenizerFast) -> Any:
+    return build_llama(tokenizer, _text_sizes(tokenizer) | {"head_dim": 32})
+
+
+MODELS: dict[str, Callable[[Any], Any]] = {
     "qwen2_5_vl": _qwen2_5_vl,
     "qwen3_vl": _qwen3_vl,
     "qwen2": _qwen2,
     "qwen3": _qwen3,
+    "llama": _llama,
 }
 
 
-def _text_sizes(tokenizer: Qwen2Tokenizer) -> dict[str, Any]:
+def _text_sizes(tokenizer: PreTrainedTokenizerFast) -> dict[str, Any]:
     return {
         "vocab_size": -(-len(tokenizer) // 64) * 64,
         "hidden_size": HIDDEN,

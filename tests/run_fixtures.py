@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from adora_mm.cli import main
 from data_prep.synthetic import write_synthetic
 from data_prep.tiny_model import build_model, build_tokenizer, save_folder
@@ -27,6 +29,31 @@ def write_run_folder(
     write_synthetic(root / "data", counts=counts, seed=0, families=families, image_px=112)
     (root / "recipe.yaml").write_text(recipe.format(root=root))
     return root
+
+
+def write_pairs(root: Path, *, count: int = 6) -> list[str]:
+    """Chat messages with two pictures each, of sizes of their own; the words that train on them.
+
+    One picture is larger than the model's own limit (64 merged patches), which the run raises, and
+    one smaller than its lower limit (4).
+    """
+    large = {"resized_height": 224, "resized_width": 308}
+    problems = []
+    for number in range(count):
+        names = [f"{root}/pair-{number}-{side}.png" for side in range(2)]
+        for side, name in enumerate(names):
+            Image.new("RGB", (120 + 9 * number, 80 + 60 * side), (30 * number, 90, 200)).save(name)
+        parts = [
+            {"type": "text", "text": "Is"},
+            {"type": "image", "image": names[0], **(large if number % 2 else {})},
+            {"type": "text", "text": "inside"},
+            {"type": "image", "image": f"file://{names[1]}", "min_pixels": 1, "max_pixels": 2000},
+        ]
+        messages = [{"role": "user", "content": parts}]
+        problems.append({"id": f"pair-{number}", "messages": messages, "answer": "65"})
+    file = root / "pairs.jsonl"
+    file.write_text("".join(json.dumps(problem) + "\n" for problem in problems))
+    return [f"data.train={file}", "data.val=null", "data.max_pixels=200000"]
 
 
 def train(root: Path, name: str, *words: str) -> int:

@@ -29,8 +29,10 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"__init__", "types", "config", "files", "signals"}),
     frozenset({"faults"}),
     frozenset({"verify", "prompts"}),
-    frozenset({"data", "rewards"}),
-    frozenset({"advantages", "losses", "logprobs", "shared_prompts", "processor"}),
+    frozenset({"data", "rewards", "pictures"}),
+    frozenset(
+        {"advantages", "losses", "logprobs", "shared_prompts", "processor", "families", "kernels"}
+    ),
     frozenset({"integrations"}),
     frozenset({"models", "distributed", "phases", "optimizer"}),
     frozenset({"batching", "rollout", "hub", "gradients"}),

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import Tensor, nn
 
 from adora_mm.config import EngineConfig
 from adora_mm.engine import deepspeed_config
@@ -99,6 +100,65 @@ def test_two_processes_make_the_update_of_one(
         assert two.keys() == one.keys()
         for name in one:
             assert two[name] == pytest.approx(one[name], rel=2e-3, abs=2e-5), name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", [1, 2, 3])
+def test_offloading_changes_nothing(model: Path, one_process: Path, stage: int) -> None:
+    """Optimizer, and parameters at stage 3; on a CPU both stay where they are, by the same code."""
+    out = model.parent / f"offload-{stage}.safetensors"
+    run_worker(2, model, out, stage, "--offload")
+    assert largest_difference(out, one_process) < TOLERANCE
+
+
+RATE = 1e-5
+"""So small that most weights in bf16 are too coarse for a step of it."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("stage", "options"), [(1, ()), (3, ()), (2, ("--lora",))])
+def test_half_precision_is_trained_in_full_precision(
+    model: Path, stage: int, options: tuple[str, ...]
+) -> None:
+    """The masters take AdamW's step of the gradient, and the weights are their rounding."""
+    name = f"half-{stage}"
+    arguments = ("--dtype", "bfloat16", "--rate", RATE, *options)
+    found: dict[int, dict[str, Tensor]] = {}
+    for updates in (1, 8):
+        out, checkpoint = model.parent / f"{name}.safetensors", model.parent / f"{name}-{updates}"
+        run_worker(1, model, out, stage, *arguments, "--updates", updates, "--save", checkpoint)
+        found[updates] = load_file(checkpoint / "optimizer" / "00000.safetensors")
+    start = dict(load_policy(model, dtype=torch.bfloat16).named_parameters())
+    moved = dict.fromkeys(found, 0.0)
+    for key, first in found[1].items():
+        kind, _, parameter = key.partition("/")
+        if kind != "fp32":
+            continue
+        assert first.dtype == torch.float32
+        began = start.get(parameter, torch.zeros(())).detach().float()
+        if ".lora_A." in parameter:
+            continue  # drawn at random; its gradient is zero while B is
+        gradient = found[1][f"exp_avg/{parameter}"] / (1 - 0.9)
+        rate = RATE / 5 if options and ".visual." in parameter else RATE
+        torch.testing.assert_close(first, adamw(began, gradient, rate), rtol=0, atol=1e-9)
+        for updates, state in found.items():
+            moved[updates] += float((state[key] - began).abs().mean())
+    assert moved[8] > 3 * moved[1] > 0, "small steps add up"
+    if not options:
+        weights = load_file(out)
+        for parameter, weight in weights.items():
+            assert torch.equal(weight, found[8][f"fp32/{parameter}"].bfloat16()), parameter
+        lost = torch.cat([((p + RATE) == p).flatten() for p in start.values()])
+        assert lost.float().mean() > 0.5, "which bf16 alone would have lost"
+
+
+def adamw(start: Tensor, gradient: Tensor, rate: float) -> Tensor:
+    """The first step of torch's AdamW in fp32, with the worker's settings."""
+    weight = nn.Parameter(start.expand_as(gradient).clone())
+    weight.grad = gradient
+    decay = 0.01 if weight.dim() > 1 else 0.0
+    torch.optim.AdamW([weight], lr=rate, betas=(0.9, 0.95), eps=1e-8, weight_decay=decay).step()
+    return weight.detach()
 
 
 @pytest.mark.slow
@@ -216,3 +276,14 @@ def test_extra_settings_are_merged_into_deepspeeds_json() -> None:
     )
     assert config["zero_optimization"] == {"stage": 2, "reduce_bucket_size": 1000}
     assert config["bf16"] == {"enabled": True}
+
+
+def test_offloading_is_in_deepspeeds_json() -> None:
+    engine = EngineConfig(zero_stage=3, offload_optimizer=True, offload_params=True)
+    config = deepspeed_config(engine, dtype="float32", grad_clip=1.0, microbatch_rows=2)
+    assert config["zero_optimization"] == {
+        "stage": 3,
+        "offload_optimizer": {"device": "cpu"},
+        "offload_param": {"device": "cpu"},
+    }
+    assert config["zero_force_ds_cpu_optimizer"] is False, "else DeepSpeed compiles one"

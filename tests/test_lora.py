@@ -121,7 +121,7 @@ def test_the_merged_model_is_plain_and_computes_the_same(
     assert merged.keys() == base.keys()
     model.save_pretrained(tmp_path, state_dict=merged)
     torch.testing.assert_close(
-        logprobs(tiny, load_policy(tmp_path).eval()), logprobs(tiny, model), atol=1e-5, rtol=0
+        logprobs(tiny, load_policy(tmp_path).eval()), logprobs(tiny, model), atol=3e-5, rtol=0
     )
     untouched = [n for n, p in base.items() if torch.equal(merged[n], p)]
     assert 0 < len(untouched) < len(base)

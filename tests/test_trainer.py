@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import shutil
 import signal
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from run_fixtures import rows, train, write_run_folder
+from run_fixtures import rows, train, write_pairs, write_run_folder
 from safetensors.torch import load_file
 
 from adora_mm import trainer as trainer_module
@@ -109,6 +110,20 @@ def test_sample_rollouts_hold_everything_a_reader_needs(root: Path, plain: str) 
 
 def test_rollout_and_trainer_agree_on_log_probs(root: Path, plain: str) -> None:
     assert all(row["mismatch/kl"] < 1e-10 for row in rows(root, plain))
+
+
+def test_messages_with_two_pictures_are_trained_on_and_shown(root: Path) -> None:
+    words = [*write_pairs(root), "train.total_steps=2", "logging.report=true"]
+    assert train(root, "pairs", *words) == 0
+    for row in rows(root, "pairs"):
+        assert row["mismatch/kl"] < 1e-10
+        assert row["optim/grad_norm"] > 0
+    shown = rows(root, "pairs", "samples/train")[0]["problem"]
+    assert shown["question"] == "Is\ninside"
+    assert len(shown["images"]) == 2
+    page = (root / "runs/pairs/report.html").read_text()
+    shown_together = re.findall(r'<div class="problem">((?:\s*<img[^>]*>)+)', page)
+    assert {part.count("<img") for part in shown_together} == {2}
 
 
 def test_old_checkpoints_are_pruned(root: Path, plain: str) -> None:

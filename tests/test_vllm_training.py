@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from run_fixtures import rows, write_run_folder
+from run_fixtures import rows, write_pairs, write_run_folder
 from vllm_runs import RECIPE, check_steps, finish, start
 
 from adora_mm.checkpoint import COMPLETE
@@ -29,6 +29,17 @@ def test_one_process_trains_with_an_engine_inside(root: Path, repo_root: Path) -
     code, output = finish(start(root, repo_root, "name=one", "rollout.backend=vllm"))
     assert code == 0, output
     check_steps(rows(root, "one"), 3)
+
+
+@pytest.mark.parametrize("backend", ["vllm", "vllm_server"])
+def test_pictures_keep_the_sizes_that_the_trainer_gave_them(
+    root: Path, repo_root: Path, backend: str
+) -> None:
+    """Two a prompt, outside the model's own limits: a second resizing would end the run."""
+    words = [*write_pairs(root), f"rollout.backend={backend}", "train.total_steps=2"]
+    code, output = finish(start(root, repo_root, f"name=pairs-{backend}", *words))
+    assert code == 0, output
+    check_steps(rows(root, f"pairs-{backend}"), 2)
 
 
 @pytest.mark.parametrize("stage", [0, 1, 2, 3])

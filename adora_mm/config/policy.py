@@ -31,7 +31,17 @@ class PolicyConfig(Section):
     path: str = "embedded"
     """HF folder or hub name; `embedded` is the tiny Qwen2.5-VL that ships with the package."""
     dtype: Literal["float32", "bfloat16"] = "float32"
-    attention: Literal["sdpa", "eager", "flash_attention_2"] = "sdpa"
+    attention: Literal[
+        "sdpa",
+        "eager",
+        "flash_attention_2",
+        "flash_attention_3",
+        "kernels-community/flash-attn2",
+        "kernels-community/flash-attn3",
+    ] = "sdpa"
+    """All but sdpa and flash_attention_2 compute padded rows; see docs/models.md."""
+    liger: bool = False
+    """Norms and MLPs by the kernels of the package liger-kernel (CUDA)."""
     gradient_checkpointing: bool = False
     freeze_vision: bool = False
     freeze_language: bool = False

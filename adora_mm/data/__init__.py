@@ -7,6 +7,7 @@ from adora_mm.data.images import (
     image_size,
     open_image,
 )
+from adora_mm.data.messages import Messages, embedded_image, read_messages
 from adora_mm.data.problems import (
     FORMAT_VERSION,
     Fingerprint,
@@ -21,8 +22,10 @@ __all__ = [
     "FORMAT_VERSION",
     "Fingerprint",
     "ImageError",
+    "Messages",
     "ProblemSampler",
     "check_images",
+    "embedded_image",
     "fingerprint",
     "image_fault",
     "image_size",
@@ -31,4 +34,5 @@ __all__ = [
     "mix",
     "open_image",
     "problem_record",
+    "read_messages",
 ]

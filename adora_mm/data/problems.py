@@ -14,18 +14,19 @@ from pathlib import Path
 from typing import Any
 
 from adora_mm.data.images import read_image
+from adora_mm.data.messages import embedded_image, read_messages
 from adora_mm.types import Problem
 
 FORMAT_VERSION = 1
 _REQUIRED = ("id", "question", "answer")
 _TEXT_FIELDS = (*_REQUIRED, "source", "split", "answer_type")
 _LIST_FIELDS = ("images", "choices")
-_FIELDS = frozenset((*_TEXT_FIELDS, *_LIST_FIELDS, "metadata"))
+_FIELDS = frozenset((*_TEXT_FIELDS, *_LIST_FIELDS, "messages", "metadata"))
 
 
 def problem_record(problem: Problem, images: Sequence[str]) -> dict[str, Any]:
     """One line of `problems.jsonl`; `images` replaces the problem's own paths (names or hashes)."""
-    return {
+    record: dict[str, Any] = {
         "id": problem.id,
         "question": problem.question,
         "answer": problem.answer,
@@ -36,6 +37,9 @@ def problem_record(problem: Problem, images: Sequence[str]) -> dict[str, Any]:
         "answer_type": problem.answer_type,
         "metadata": dict(problem.metadata),
     }
+    if problem.messages:  # absent otherwise: fingerprints of folders without them stay
+        record["messages"] = [dict(message) for message in problem.messages]
+    return record
 
 
 def load_problems(
@@ -124,6 +128,7 @@ def _parse_row(line: bytes, folder: Path) -> Problem:
         raise ValueError(f"not JSON: {error}") from error
     if not isinstance(record, dict):
         raise ValueError("not a JSON object")
+    messages = _take_messages(record) if "messages" in record else ()
     for name in _REQUIRED:
         if not (isinstance(record.get(name), str) and record[name].strip()):
             raise ValueError(f"{name!r} must be a non-empty string, not {record.get(name)!r}")
@@ -137,9 +142,30 @@ def _parse_row(line: bytes, folder: Path) -> Problem:
     return Problem(
         images=tuple(inside(folder, name) for name in _texts(record, "images")),
         choices=_texts(record, "choices"),
+        messages=messages,
         metadata=metadata,
         **texts,
     )
+
+
+def _take_messages(record: dict[str, Any]) -> tuple[Mapping[str, Any], ...]:
+    """A row's messages; its images and, unless it has one, its question are filled in from them."""
+    read = read_messages(record["messages"])
+    record["question"] = record.get("question") or read.question
+    named = [address for address in read.addresses if address is not None]
+    for address in named:
+        if embedded_image(address) is not None:
+            raise ValueError("an image in base64; adora prep jsonl writes such images to files")
+    if named and record.get("images"):
+        raise ValueError("images are named in 'messages' and in 'images'; name them once")
+    if named:
+        record["images"] = named
+    if len(record.get("images") or ()) != len(read.addresses):
+        raise ValueError(
+            f"'messages' have {len(read.addresses)} image parts, but "
+            f"{len(record.get('images') or ())} images are named"
+        )
+    return read.messages
 
 
 def _refuse_constant(name: str) -> float:

@@ -92,7 +92,14 @@ def engine_arguments(
     if config.kv_cache_gb is not None:
         arguments["kv_cache_memory_bytes"] = int(config.kv_cache_gb * 2**30)
     if processor.image_processor is not None:
+        settings = processor.image_processor
         arguments["limit_mm_per_prompt"] = {"image": config.max_images, "video": 0}
+        # Pictures come resized: the model's own limits, which the run may have replaced, must not
+        # resize them again.
+        arguments["mm_processor_kwargs"] = {
+            "min_pixels": (settings.patch_size * settings.merge_size) ** 2,
+            "max_pixels": settings.size["longest_edge"],
+        }
     return arguments
 
 

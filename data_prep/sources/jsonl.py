@@ -4,10 +4,11 @@ Form: `.jsonl`, `.json`, `.parquet` or `.arrow`, one problem a row. With
 `columns={"question": "problem", "id": "unique_id"}` a row such as
     {"problem": "Simplify $2/4$.", "answer": "1/2", "unique_id": "algebra/7"}
 becomes a problem. Fields that are not mapped are looked up under their own names; a name with
-points looks inside nested columns (`reward_model.ground_truth`). `question` and `answer` must be
-there; `id` (default: the row's number), `images` (encoded, or a path, or a list of either),
-`choices`, `split` and `answer_type` may be. Columns named in `keep` go to the metadata. Of a
-folder, every table is read whose name says a split (`train-00000-of-00001.parquet`).
+points looks inside nested columns (`reward_model.ground_truth`). `answer` must be there, and
+`question` or `messages` (a prompt in the form of `qwen_vl_utils`, pictures included); `id`
+(default: the row's number), `images` (encoded, or a path, or a list of either), `choices`, `split`
+and `answer_type` may be. Columns named in `keep` go to the metadata. Of a folder, every table is
+read whose name says a split (`train-00000-of-00001.parquet`).
 Licence: that of the file; say it with --licence. Checked against MATH-500, AIME 2024 and 2025,
 AMC 2023, the text part of OlympiadBench, and the parquet files of Knights and Knaves.
 """
@@ -21,9 +22,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from adora_mm.data import Messages, embedded_image, read_messages
 from adora_mm.prompts import IMAGE_TAG
 from adora_mm.types import Problem
-from data_prep.sources.rows import RawRows, RowError, text, texts
+from data_prep.sources.rows import RawRows, RowError, image_bytes, text, texts
 from data_prep.sources.source import Found, Source
 from data_prep.sources.tables import (
     as_record,
@@ -42,7 +44,7 @@ _SPLIT_NAMES = {
     "testmini": "testmini",
     "test": "test",
 }
-FIELDS = ("question", "answer", "id", "images", "choices", "split", "answer_type")
+FIELDS = ("question", "answer", "id", "images", "choices", "split", "answer_type", "messages")
 
 
 def find(
@@ -61,12 +63,14 @@ def find(
     in `columns`.
     """
     names = dict(zip(FIELDS, FIELDS, strict=True)) | dict(columns or {})
+    own_prompt = "messages" in (columns or {})
     unknown = sorted(set(names) - set(FIELDS))
     if unknown:
         raise ValueError(f"no field {unknown[0]!r} to map; fields: {', '.join(FIELDS)}")
     to_entry = partial(
         _entry,
         columns=names,
+        own_prompt=own_prompt,
         keep=tuple(keep),
         name=name or path.stem,
         wanted_split=split,
@@ -109,6 +113,7 @@ def _entry(
     row: tuple[str, str, Any],
     *,
     columns: Mapping[str, str],
+    own_prompt: bool,
     keep: Sequence[str],
     name: str,
     wanted_split: str | None,
@@ -119,9 +124,17 @@ def _entry(
     split = _optional(record, columns["split"]) or file_split
     if wanted_split and split and split != wanted_split:
         return None
+    messages = _messages(record, columns, own_prompt)
+    if messages is None:
+        question = IMAGE_TAG.sub("", _text(record, columns["question"])).strip()
+        images = cell_images(record, columns["images"], image_root)
+    else:
+        question = messages.question
+        images = _images(messages, record, columns["images"], image_root)
     problem = Problem(
         id=f"{name}-{_optional(record, columns['id']) or number}",
-        question=IMAGE_TAG.sub("", _text(record, columns["question"])).strip(),
+        question=question,
+        messages=messages.messages if messages else (),
         answer=_answer(record, columns["answer"]),
         choices=texts({"choices": cell(record, columns["choices"])}, "choices"),
         source=name,
@@ -129,7 +142,39 @@ def _entry(
         answer_type=_optional(record, columns["answer_type"]),
         metadata={column: cell(record, column) for column in keep if column in record},
     )
-    return Entry(problem=problem, images=cell_images(record, columns["images"], image_root))
+    return Entry(problem=problem, images=images)
+
+
+def _messages(
+    record: Mapping[str, Any], columns: Mapping[str, str], own_prompt: bool
+) -> Messages | None:
+    """The row's prompt as messages, when they were mapped or stand in for a question."""
+    value = cell(record, columns["messages"])
+    if not own_prompt and (value is None or cell(record, columns["question"]) is not None):
+        return None
+    try:
+        return read_messages(value)
+    except ValueError as error:
+        raise RowError("bad messages", f"column {columns['messages']!r}: {error}") from error
+
+
+def _images(
+    messages: Messages, record: Mapping[str, Any], column: str, root: Path
+) -> tuple[bytes, ...]:
+    """Pictures in the order of the messages; those without an address come from the column."""
+    rest = iter(cell_images(record, column, root))
+    images = []
+    for address in messages.addresses:
+        try:
+            picture = next(rest, None) if address is None else embedded_image(address)
+        except ValueError as error:
+            raise RowError("bad image", str(error)) from error
+        if picture is None and address is None:
+            raise RowError("bad images", f"more image parts than images in column {column!r}")
+        images.append(image_bytes(root, str(address)) if picture is None else picture)
+    if next(rest, None) is not None:
+        raise RowError("bad images", f"more images in column {column!r} than image parts")
+    return tuple(images)
 
 
 def _text(record: Mapping[str, Any], column: str) -> str:

@@ -11,7 +11,7 @@ import io
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from PIL import Image
 
 from adora_mm.data import open_image
 from adora_mm.data.images import read_image
-from adora_mm.prompts import build_messages
+from adora_mm.prompts import build_messages, image_sizes
 from adora_mm.types import Problem
 from evaluation.engines.base import SamplePlan, Shard, batches, missing_samples, request_seed
 from evaluation.engines.client import Endpoint, EndpointConfig, EndpointError, RequestError
@@ -122,23 +122,36 @@ def _rows(finished: set[Future[Response]]) -> Iterator[list[Response]]:
 def request_messages(problem: Problem, style: RequestStyle) -> list[dict[str, Any]]:
     """The messages of the local engines, with pictures as data URIs."""
     messages = build_messages(problem, num_images=len(problem.images), system=style.system_prompt)
-    if problem.images:
-        content = messages[-1]["content"]
-        urls = [image_uri(path, problem.id, style) for path in problem.images]
-        for part, url in zip(content, urls, strict=False):
-            part.update(type="image_url", image_url={"url": url})
-            part.pop("image", None)
+    parts = [
+        part
+        for message in messages
+        if not isinstance(message["content"], str)
+        for part in message["content"]
+        if part["type"] == "image"
+    ]
+    sizes = image_sizes(problem, len(problem.images))
+    for part, path, size in zip(parts, problem.images, sizes, strict=True):
+        own = replace(
+            style,
+            min_pixels=size.get("min_pixels", style.min_pixels),
+            max_pixels=size.get("max_pixels", style.max_pixels),
+        )
+        side = (size["resized_width"], size["resized_height"]) if "resized_width" in size else None
+        url = image_uri(path, problem.id, own, side)
+        part.update(type="image_url", image_url={"url": url})
     return messages
 
 
-def image_uri(path: Path, problem_id: str, style: RequestStyle) -> str:
-    """An image file as a data URI, resized only if it lies outside the pixel limits."""
+def image_uri(
+    path: Path, problem_id: str, style: RequestStyle, exact: tuple[int, int] | None = None
+) -> str:
+    """An image file as a data URI, resized to `exact` or only if it is outside the pixel limits."""
     data = read_image(path, problem_id)
     kind = next((name for magic, name in _TYPES if data.startswith(magic)), "")
     image = open_image(path, max_megapixels=MAX_MEGAPIXELS, problem_id=problem_id)
     scale = _scale(image.width * image.height, style)
-    if scale != 1 or not kind:
-        size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    if exact or scale != 1 or not kind:
+        size = exact or (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
         buffer = io.BytesIO()
         image.resize(size, Image.Resampling.BICUBIC).save(buffer, format="PNG")
         data, kind = buffer.getvalue(), "png"

@@ -78,7 +78,7 @@ def naive_sample(
 @torch.no_grad()
 def test_greedy_equals_generate(tiny_model: TinyModels, kind: str, stop_bias: float) -> None:
     tiny = tiny_model(kind)
-    push = dict.fromkeys(("<|im_end|>", "<|endoftext|>"), stop_bias)
+    push = dict.fromkeys(tiny.stops, stop_bias)
     settings = sampling(num_completions=1, max_new_tokens=24, temperature=0)
     groups = backend_of(tiny, push=push).generate(tiny.prompts, settings)
     model = tiny.load()
@@ -111,7 +111,7 @@ def test_sampling_equals_the_naive_sampler(
 
     monkeypatch.setattr(DynamicCache, "batch_select_indices", watched)
     settings = sampling(max_new_tokens=12, num_completions=3, seed=5)
-    push = {"<|im_end|>": STOP_OFTEN}
+    push = {tiny.stops[0]: STOP_OFTEN}
     groups = backend_of(tiny, push=push).generate(tiny.prompts, settings)
     model = tiny.load()
     push_tokens(tiny, model, push)
@@ -133,7 +133,7 @@ def test_recorded_log_probs_equal_the_scorers(
     tiny_model: TinyModels, kind: str, temperature: float
 ) -> None:
     tiny = tiny_model(kind)
-    push = {"<|im_end|>": STOP_OFTEN}
+    push = {tiny.stops[0]: STOP_OFTEN}
     backend = backend_of(tiny, push=push)
     groups = backend.generate(tiny.prompts, sampling(temperature=temperature))
     completions = [completion for group in groups for completion in group]
@@ -153,7 +153,7 @@ def test_recorded_log_probs_equal_the_scorers(
     logprobs_BT, _ = scorer(batch, ids_BT, mask_BT, rows, mask_BT.numel())
     for completion, logprobs in zip(completions, logprobs_BT.tolist(), strict=True):
         assert len(completion.logprobs) == len(completion.token_ids)
-        assert completion.logprobs == pytest.approx(logprobs[: len(completion.logprobs)], abs=1e-5)
+        assert completion.logprobs == pytest.approx(logprobs[: len(completion.logprobs)], abs=3e-5)
 
 
 @pytest.mark.parametrize("kind", ["qwen2_5_vl", "qwen3"])
@@ -203,16 +203,17 @@ def test_completions_of_one_prompt_differ(tiny_model: TinyModels) -> None:
         assert len(set(group)) == len(group)
 
 
-def test_finish_reasons_and_lengths(tiny_model: TinyModels) -> None:
-    tiny = tiny_model("qwen2_5_vl")
-    for end in ("<|im_end|>", "<|endoftext|>"):
+@pytest.mark.parametrize("kind", ["qwen2_5_vl", "llama"])
+def test_finish_reasons_and_lengths(tiny_model: TinyModels, kind: str) -> None:
+    tiny = tiny_model(kind)
+    for end in tiny.stops:
         stopped = backend_of(tiny, push={end: 100.0}).generate(tiny.prompts, sampling())
         (stop,) = tiny.processor.tokenizer.convert_tokens_to_ids([end])
         for completion in (c for group in stopped for c in group):
             assert completion.token_ids == (stop,)
             assert completion.finish_reason == "stop"
             assert completion.text == ""
-    never = backend_of(tiny, push={"<|im_end|>": -100.0, "<|endoftext|>": -100.0})
+    never = backend_of(tiny, push=dict.fromkeys(tiny.stops, -100.0))
     for length in (1, 2, 7):
         for group in never.generate(tiny.prompts, sampling(max_new_tokens=length)):
             assert {len(c.token_ids) for c in group} == {length}
