@@ -1,4 +1,4 @@
-"""What a run will do, worked out before anything is loaded: steps, rollouts, updates, tokens."""
+"""What a run will do, counted: steps, rollouts, updates, tokens."""
 
 from __future__ import annotations
 
