@@ -51,6 +51,25 @@ class Outlook:
 def main(words: Sequence[str]) -> int:
     """Print a plan; returns 0, also for one that does not fit."""
     arguments = _parser().parse_intermixed_args(list(words))
+    outlook, config = outlook_of(arguments)
+    if arguments.json:
+        print(json.dumps(as_json(outlook), indent=1))
+    else:
+        from adora_mm.plan.text import describe_outlook
+
+        print(describe_outlook(outlook, config))
+    return 0
+
+
+def headline_of(words: Sequence[str]) -> str:
+    """Memory and time in one line, for the words after `adora plan`; recipes hold it."""
+    from adora_mm.plan.text import headline
+
+    return headline(outlook_of(_parser().parse_intermixed_args(list(words)))[0])
+
+
+def outlook_of(arguments: argparse.Namespace) -> tuple[Outlook, RunConfig]:
+    """What the command's arguments ask for. Raises ValueError."""
     config = load_config(arguments.recipe, arguments.overrides)
     gpu, gpus = _gpus(arguments)
     outlook = look_ahead(
@@ -62,13 +81,7 @@ def main(words: Sequence[str]) -> int:
         response=arguments.response_tokens,
         assumed=_assumed(arguments),
     )
-    if arguments.json:
-        print(json.dumps(as_json(outlook), indent=1))
-    else:
-        from adora_mm.plan.text import describe_outlook
-
-        print(describe_outlook(outlook, config))
-    return 0
+    return outlook, config
 
 
 def look_ahead(
@@ -142,8 +155,7 @@ def as_json(outlook: Outlook) -> dict[str, Any]:
 def _plan(config: RunConfig, problems: int | None) -> Plan | None:
     if problems is None and config.train.total_steps is None:
         return None
-    steps_alone = config.rollout.prompts_per_step
-    return make_plan(config, problems or steps_alone * (config.train.total_steps or 1))
+    return make_plan(config, problems or 0)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -24,8 +24,8 @@ class RolloutEngine:
     """Keys, values, and what drawing tokens needs."""
     asleep: int
     """What stays on the trainer's GPU while it trains."""
-    sequences: int
-    """Completions that are sampled at once."""
+    most_sequences: int
+    """Completions that may be sampled at once; the cache may hold fewer."""
     gpus: int
     """GPUs of one engine."""
 
@@ -54,14 +54,14 @@ def engine_of(
     """
     rollout = config.rollout
     width = 2 if config.policy.dtype == "bfloat16" else 4
-    per_sequence = token_bytes(model_config, width) * (lengths.prompt + lengths.response)
     if not rollout.backend.startswith("vllm"):
         share = -(-rollout.prompts_per_step // ranks) * rollout.group_size
         rows = min(share, max(rollout.max_rows, rollout.group_size))
         logits = rows * model_config.get_text_config().vocab_size * (width + DRAW_BYTES)
+        per_sequence = token_bytes(model_config, width) * (lengths.prompt + lengths.response)
         return RolloutEngine(
             where="trainer", weights=width * parameters, cache=rows * per_sequence + logits,
-            asleep=width * parameters, sequences=rows, gpus=1,
+            asleep=width * parameters, most_sequences=rows, gpus=1,
         )  # fmt: skip
     vllm = rollout.vllm
     servers = rollout.backend == "vllm_server"
@@ -72,9 +72,8 @@ def engine_of(
         cache = int(vllm.kv_cache_gb * GIB)
     elif gpu_gib is not None:
         cache = max(0, int(vllm.gpu_memory_utilization * gpu_gib * GIB) - weights)
-    fitting = cache * gpus // per_sequence if cache else vllm.max_sequences
     asleep = 0 if servers or vllm.sleep else weights + cache
     return RolloutEngine(
         where="servers" if servers else "trainer", weights=weights, cache=cache, asleep=asleep,
-        sequences=max(1, min(vllm.max_sequences, fitting)), gpus=gpus,
+        most_sequences=vllm.max_sequences, gpus=gpus,
     )  # fmt: skip

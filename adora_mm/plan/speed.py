@@ -166,10 +166,11 @@ def _rollout_s(
     rate = engine.gpus * gpu.tflops * 1e12 * assumed.mfu
     prefill = forward_work(config, model_config, memory, lengths, prefill=True).total
     sequences = -(-config.rollout.prompts_per_step * config.rollout.group_size // number)
-    at_once = min(sequences, engine.sequences)
-    width = 2 if config.policy.dtype == "bfloat16" else 4
+    per_token = token_bytes(model_config, 2 if config.policy.dtype == "bfloat16" else 4)
     cached = lengths.prompt + lengths.response / 2
-    read = engine.weights + at_once * cached * token_bytes(model_config, width) / engine.gpus
+    fitting = int(engine.cache * engine.gpus / (cached * per_token)) or engine.most_sequences
+    at_once = min(sequences, engine.most_sequences, fitting)
+    read = engine.weights + at_once * cached * per_token / engine.gpus
     by_bandwidth = read / (gpu.bandwidth_tbs * 1e12 * assumed.bandwidth_share)
     by_rate = 2.0 * at_once * memory.parameters / rate
     tokens_in_turn = sequences / at_once * lengths.response
