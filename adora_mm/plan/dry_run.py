@@ -218,9 +218,11 @@ def _language(model_config: Any) -> str:
 
 
 def _expanded_keys(text: Any, rows: Rows, width: int) -> int:
-    """CUDA: keys and values of a layer's responses, repeated for all heads (`_attend`), bytes."""
+    """CUDA: keys and values of a layer, for all heads (`shared_prompts._attend`), bytes."""
     heads = text.num_attention_heads
     size = getattr(text, "head_dim", None) or text.hidden_size // heads
-    seen = rows.groups * rows.rollouts * (rows.lengths.prompt + rows.lengths.response)
+    lengths = rows.lengths
+    seen = rows.groups * rows.rollouts * (lengths.prompt + lengths.response)
+    seen += rows.prompt_copies * lengths.prompt
     more = heads - text.num_key_value_heads
     return 2 * width * seen * more * size

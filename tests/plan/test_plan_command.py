@@ -36,6 +36,18 @@ def test_a_recipe_states_what_its_plan_says(recipe: Path) -> None:
     assert headline_of(words) == found[2]
 
 
+def test_the_docs_table_has_the_recipes_plans() -> None:
+    rows = (ROOT / "docs/recipes.md").read_text(encoding="utf-8").splitlines()
+    for recipe in FOR_GPUS:
+        found = HEADER.search(recipe.read_text(encoding="utf-8"))
+        assert found
+        peak, phase, seconds, hours = re.fullmatch(
+            r"peak (.+) \((.+)\), about (\d+) s a step, (\d+) h", found[2]
+        ).groups()  # type: ignore[union-attr]
+        row = next(row for row in rows if row.startswith(f"| `{recipe.stem}` |"))
+        assert f"{peak} in {phase}, {seconds} s a step, {hours} h" in row
+
+
 def test_the_plan_of_the_tiny_recipe(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", "geo3k_tiny", "--problems", "2000"]) == 0
     out = capsys.readouterr().out
