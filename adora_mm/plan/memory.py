@@ -61,18 +61,26 @@ class Memory:
 
 
 def plan_memory(
-    config: RunConfig, model_config: Any, *, ranks: int, gpu_gib: float | None
+    config: RunConfig,
+    model_config: Any,
+    *,
+    ranks: int,
+    gpu_gib: float | None,
+    like: Memory | None = None,
 ) -> Memory:
-    """Work out the memory of a recipe on `ranks` GPUs; `gpu_gib` None: on a CPU."""
+    """Work out the memory of a recipe on `ranks` GPUs; `gpu_gib` None: on a CPU.
+
+    Activations are those of `like`, a plan for the same policy, where its micro-batch is the same.
+    """
     gpu = gpu_gib is not None
     model = blueprint(model_config, config.policy)
     parts = count_parts(model)
     groups = list(trained_groups(build_optimizer(model, config.train)))
     total = sum(part.total for part in parts)
-    trained = sum(part.trained for part in parts)
     plain = total - sum(part.total for part in parts if part.name == "adapters")
+    frozen = [p.numel() for p in model.parameters() if not p.requires_grad]
     states = states_of(
-        groups, total - trained, policy=config.policy, engine=config.engine, ranks=ranks, gpu=gpu
+        groups, frozen, policy=config.policy, engine=config.engine, ranks=ranks, gpu=gpu
     )
     batching = batching_of(config, model_config)
     lengths = longest(config, model_config)
@@ -85,7 +93,11 @@ def plan_memory(
     found = Memory(
         parts=parts,
         states=states,
-        activations=activations(config, model_config, rows, gpu=gpu),
+        activations=(
+            like.activations
+            if like is not None and like.rows == rows
+            else activations(config, model_config, rows, gpu=gpu)
+        ),
         engine=engine,
         reference=reference,
         rows=rows,
@@ -98,11 +110,11 @@ def _with_phases(found: Memory, *, gather: int) -> Memory:
     states, engine = found.states, found.engine
     here = engine.where == "trainer"
     kept = states.kept + found.reference
-    working = states.weights + states.optimizer + states.gradients + states.bucket
-    working += states.gathered + found.reference + engine.asleep
+    working = states.weights + states.optimizer + found.reference + engine.asleep
+    passes = states.gradients + states.bucket + states.gathered + found.activations.total
     phases = {
         "rollout": kept + (engine.weights + engine.cache if here else 0),
-        "update": working + max(found.activations.total, states.step),
+        "update": working + max(passes, states.step),
         "weight sync": kept + gather + (engine.weights if here else 0),
     }
     return Memory(
@@ -121,13 +133,27 @@ def _gather(config: RunConfig, largest: int) -> int:
 def remedies(
     config: RunConfig, model_config: Any, memory: Memory, *, ranks: int, gpu_gib: float
 ) -> list[tuple[str, int]]:
-    """Changes of one key that lower the peak, with the peak that they give; best first."""
-    found = []
-    for words, changed in _changes(config, memory.rows):
-        other = plan_memory(changed, model_config, ranks=ranks, gpu_gib=gpu_gib)
-        if other.peak_bytes < memory.peak_bytes:
-            found.append((words, other.peak_bytes))
-    return sorted(found, key=lambda pair: pair[1])
+    """Changes of one key after another until it fits or nothing helps, with the peak after each.
+
+    Each time the change that lowers the peak most, or else the other phases.
+    """
+    found: list[tuple[str, int]] = []
+    while not memory.fits(gpu_gib):
+        options = []
+        for words, changed in _changes(config, memory.rows):
+            like = memory if changed.policy == config.policy else None
+            other = plan_memory(changed, model_config, ranks=ranks, gpu_gib=gpu_gib, like=like)
+            options.append((_size(other), words, changed, other))
+        best = min(options, key=lambda option: option[0], default=None)
+        if best is None or best[0] >= _size(memory):
+            break
+        _, words, config, memory = best
+        found.append((words, memory.peak_bytes))
+    return found
+
+
+def _size(memory: Memory) -> tuple[int, int]:
+    return memory.peak_bytes, sum(memory.phases.values())
 
 
 def _changes(config: RunConfig, rows: Rows) -> Iterator[tuple[str, RunConfig]]:

@@ -102,8 +102,8 @@ def _verdict(outlook: Outlook) -> Iterator[str]:
         yield f"  fits {gpu.name} with {gpu.memory_gib:.0f} GiB: {peak}, a tenth stays free"
         return
     yield f"  DOES NOT FIT {gpu.name} with {gpu.memory_gib:.0f} GiB: {peak}, a tenth must stay free"
-    for words, size in outlook.remedies:
-        yield f"    {words}: {_gib(size)}"
+    for place, (words, size) in enumerate(outlook.remedies):
+        yield f"    {'with' if place == 0 else 'and'} {words}: {_gib(size)}"
 
 
 def _time(outlook: Outlook) -> Iterator[str]:
