@@ -18,7 +18,7 @@ USAGE = """adora COMMAND ...
 
   train RECIPE [key=value ...] [--resume]   train a policy; recipes by name or path (resume=auto
                                             is the same as --resume)
-  plan RECIPE [key=value ...]               what that would do, without doing it
+  plan RECIPE [key=value ...] [--gpu h100 --gpus 8]     what that would do, need and take
   eval ...                                  measure a model: benchmarks, comparisons
   prep ...                                  make and convert data
   check --gold G --answer A                 ask the answer checker
@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _train(words: list[str]) -> int:
-    arguments = _recipe_arguments("train", words, resume=True)
+    arguments = _train_arguments(words)
     config = load_config(arguments.recipe, arguments.overrides)
     from adora_mm.launch import train
 
@@ -73,24 +73,18 @@ def _train(words: list[str]) -> int:
 
 
 def _plan(words: list[str]) -> int:
-    arguments = _recipe_arguments("plan", words, resume=False)
-    config = load_config(arguments.recipe, arguments.overrides)
-    from adora_mm.launch import prepare
-    from adora_mm.plan import describe
+    from adora_mm.plan.command import main as plan_main
 
-    _make_data(config)
-    print(describe(prepare(config).plan, config))
-    return 0
+    return plan_main(words)
 
 
-def _recipe_arguments(command: str, words: list[str], *, resume: bool) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog=f"adora {command}")
+def _train_arguments(words: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="adora train")
     parser.add_argument("recipe", help="a recipe's name or path")
     parser.add_argument("overrides", nargs="*", metavar="key=value")
-    if resume:
-        parser.add_argument("--resume", action="store_true", help="go on with an interrupted run")
+    parser.add_argument("--resume", action="store_true", help="go on with an interrupted run")
     arguments = parser.parse_intermixed_args(words)
-    for word in [word for word in arguments.overrides if resume and word.startswith("resume=")]:
+    for word in [word for word in arguments.overrides if word.startswith("resume=")]:
         if word not in ("resume=auto", "resume=never"):
             raise ValueError(f"{word}: say resume=auto (go on if it can) or resume=never")
         arguments.resume = word == "resume=auto"

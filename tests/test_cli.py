@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from adora_mm import cli
 from adora_mm.cli import main
+from adora_mm.config import load_config
 
 
 def test_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
@@ -45,9 +47,18 @@ def test_recipes_that_generate_fill_a_missing_folder(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    words = ["plan", "geo3k_tiny", "data.generate.counts={train: 6, val: 4}"]
-    assert main(words) == 0
+    config = load_config("geo3k_tiny", ["data.generate.counts={train: 6, val: 4}"])
+    cli._make_data(config)
     assert "making 10 problems" in capsys.readouterr().out
     assert (tmp_path / "data/geo3k_tiny/manifest.json").is_file()
-    assert main(words) == 0
+    cli._make_data(config)
     assert "making" not in capsys.readouterr().out
+
+
+def test_a_plan_makes_no_data(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["plan", "geo3k_tiny", "data.generate.counts={train: 6, val: 4}"]) == 0
+    assert "6 problems" in capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == []

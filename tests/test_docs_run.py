@@ -34,6 +34,11 @@ RUN: dict[str, tuple[str, ...]] = {
     "adora report runs/geo3k_tiny runs/grpo": (),
     "adora prep audit data/geo3k --recipe": (),
     "adora train geo3k_tiny --resume": TRAIN,
+    # plan.md
+    "adora plan geo3k_tiny": (),
+    "adora plan geo3k_qwen25vl_7b --gpu h100": (),
+    "adora plan geo3k_qwen25vl_7b --gpu-gb 48": (),
+    "adora plan geo3k_qwen25vl_3b_lora --gpu l40s --json": (),
     "adora train geo3k_tiny rollout.overlap=one_step": (*TRAIN, "name=ahead"),
     "adora train geo3k_tiny policy.lora.rank=16": (*TRAIN, "name=lora"),
     # data.md

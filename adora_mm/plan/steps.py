@@ -1,4 +1,4 @@
-"""What a run will do, worked out before anything is loaded: steps, rollouts, updates, tokens."""
+"""What a run will do, counted: steps, rollouts, updates, tokens."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ class Plan:
     """Counts over the whole run and all ranks."""
 
     num_problems: int
+    """0: not known."""
     total_steps: int
     updates_per_step: int
     rollouts: int
@@ -49,13 +50,14 @@ def describe(
 ) -> str:
     """Two lines for people; `num_trained` of the parameters are trained, None: all of them."""
     rollout = config.rollout
-    epochs = plan.total_steps * rollout.prompts_per_step / plan.num_problems
     lines = [
         f"{plan.total_steps} steps x {rollout.prompts_per_step} prompts x {rollout.group_size} "
         f"rollouts = {plan.rollouts:,} rollouts, at most {plan.max_response_tokens:,} tokens; "
-        f"{plan.total_updates:,} optimizer steps; {epochs:.1f} passes over "
-        f"{plan.num_problems:,} problems"
+        f"{plan.total_updates:,} optimizer steps"
     ]
+    if plan.num_problems:
+        epochs = plan.total_steps * rollout.prompts_per_step / plan.num_problems
+        lines[0] += f"; {epochs:.1f} passes over {plan.num_problems:,} problems"
     if num_parameters is not None:
         width = 2 if config.policy.dtype == "bfloat16" else 4
         trained = num_parameters if num_trained is None else num_trained
