@@ -65,7 +65,7 @@ def engine_of(
         )  # fmt: skip
     vllm = rollout.vllm
     servers = rollout.backend == "vllm_server"
-    gpus = vllm.tensor_parallel_size if servers else 1
+    gpus = vllm.tensor_parallel_size
     weights = width * parameters // gpus
     cache = 0
     if vllm.kv_cache_gb is not None:

@@ -179,5 +179,5 @@ def _rollout_s(
 
 def _engines(config: RunConfig, engine: RolloutEngine, gpus: int) -> int:
     if engine.where == "trainer":
-        return gpus
+        return max(1, gpus // engine.gpus)
     return len(config.rollout.vllm.servers) or config.rollout.vllm.start_servers

@@ -219,3 +219,18 @@ def test_plans_hold_on_two_ranks(tmp_path: Path) -> None:
     (row,) = json.loads(out.read_text())
     assert row["planned_kept"] == pytest.approx(row["kept"], rel=0.02)
     assert row["planned_peak"] == pytest.approx(row["peak"], rel=0.2)
+
+
+def test_ranks_that_share_an_engine_share_its_weights(tiny_model: TinyModels) -> None:
+    tiny = tiny_model("qwen2")
+    model_config, _ = policy_config(str(tiny.folder))
+    engines = [
+        plan_memory(
+            config(tiny.folder, rollout={"backend": "vllm", "prompts_per_step": 8,
+                                         "vllm": {"kv_cache_gb": 1, "tensor_parallel_size": size}}),
+            model_config, ranks=2, gpu_gib=4,
+        ).engine
+        for size in (1, 2)
+    ]  # fmt: skip
+    assert engines[1].weights == engines[0].weights // 2
+    assert [engine.gpus for engine in engines] == [1, 2]
