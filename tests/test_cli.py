@@ -38,6 +38,7 @@ def test_plan_says_what_a_run_would_do(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "d.jsonl").write_text('{"id": "a", "question": "1+1?", "answer": "2"}\n')
     words = ["plan", "geo3k_tiny", "data.train=d.jsonl", "data.val=null", "train.total_steps=2"]
+    words += ["train.groups_per_microbatch=1", "rollout.group_size=2"]
     assert main(words) == 0
     assert "2 steps x" in capsys.readouterr().out
     assert not (tmp_path / "runs").exists()
@@ -59,6 +60,7 @@ def test_a_plan_makes_no_data(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert main(["plan", "geo3k_tiny", "data.generate.counts={train: 6, val: 4}"]) == 0
+    small = ["train.groups_per_microbatch=1", "rollout.group_size=2"]
+    assert main(["plan", "geo3k_tiny", "data.generate.counts={train: 6, val: 4}", *small]) == 0
     assert "6 problems" in capsys.readouterr().out
     assert list(tmp_path.iterdir()) == []

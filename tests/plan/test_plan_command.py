@@ -19,6 +19,8 @@ from adora_mm.plan.speed import Assumptions, forward_work, step_time
 from adora_mm.plan.workload import Lengths, expected
 
 ROOT = Path(__file__).resolve().parents[2]
+SMALL = ("train.groups_per_microbatch=1", "rollout.group_size=2", "rollout.max_new_tokens=16")
+"""Fewer operations in the dry run."""
 HEADER = re.compile(r"^# Plan, adora plan (.+):\n#   (.+)$", re.M)
 FOR_GPUS = sorted(
     path for path in (ROOT / "configs").glob("*.yaml") if "_tiny" not in path.stem
@@ -49,9 +51,9 @@ def test_the_docs_table_has_the_recipes_plans() -> None:
 
 
 def test_the_plan_of_the_tiny_recipe(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["plan", "geo3k_tiny", "--problems", "2000"]) == 0
+    assert main(["plan", "geo3k_tiny", "--problems", "2000", *SMALL]) == 0
     out = capsys.readouterr().out
-    assert "50 steps x 48 prompts x 8 rollouts" in out
+    assert "50 steps x 48 prompts x 2 rollouts" in out
     assert "vision tower" in out
     assert "memory per process" in out
     assert "no GPU given" in out
@@ -59,8 +61,8 @@ def test_the_plan_of_the_tiny_recipe(capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_a_gpu_gives_a_verdict_and_a_time(capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["plan", "geo3k_tiny", "--gpu-gb", "1", "--gpus", "2", "--tflops", "10"]
-    assert main([*words, "--bandwidth", "0.5", "engine.zero_stage=1"]) == 0
+    words = ["plan", "geo3k_tiny", "engine.zero_stage=1", *SMALL, "--gpu-gb", "1", "--gpus", "2"]
+    assert main([*words, "--tflops", "10", "--bandwidth", "0.5"]) == 0
     out = capsys.readouterr().out
     assert "memory per GPU on 2" in out
     assert "DOES NOT FIT" in out, "DeepSpeed's bucket alone takes 1.9 GiB"
@@ -69,7 +71,7 @@ def test_a_gpu_gives_a_verdict_and_a_time(capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_json_has_the_same_numbers(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["plan", "geo3k_tiny", "--gpu", "h100", "--json"]) == 0
+    assert main(["plan", "geo3k_tiny", "--gpu", "h100", "--json", *SMALL]) == 0
     plan: dict[str, Any] = json.loads(capsys.readouterr().out)
     assert plan["fits"] is True
     assert plan["parameters"] == sum(part["total"] for part in plan["memory"]["parts"])
@@ -91,7 +93,8 @@ def test_mistakes_are_one_line(
 
 def test_steps_wait_for_the_data_where_a_recipe_counts_in_episodes() -> None:
     config = load_config("geo3k_tiny", ["train.total_steps=null", "train.episodes=2",
-                                        "data.generate=null", "data.train=nowhere"])  # fmt: skip
+                                        "data.generate=null", "data.train=nowhere",
+                                        *SMALL])  # fmt: skip
     assert look_ahead(config, gpu=None, gpus=1).plan is None
     counted = look_ahead(config, gpu=None, gpus=1, problems=480).plan
     assert counted is not None
