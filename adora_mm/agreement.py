@@ -22,7 +22,9 @@ from adora_mm.training_data import RunProblems
 
 def check_visible(paths: Iterable[Path], remedy: str) -> None:
     """Raise FirstRankError, on all ranks, when one does not see what rank 0 sees; collective."""
-    seen = [str(path) for path in sorted(paths) if path.exists()]
+    # An empty folder is often a place where nothing was mounted.
+    wanted = [each for path in sorted(paths) for each in (path, path / "manifest.json")]
+    seen = [str(path) for path in wanted if path.exists()]
     places = distributed.gather((socket.gethostname(), seen))
     first_machine, expected = places[0]
     for rank, (machine, found) in enumerate(places):

@@ -169,7 +169,7 @@ def test_a_machine_without_the_data_ends_both(root: Path, nodes: tuple[Node, Nod
     words = ["-m", "adora_mm.cli", "train", str(root / "recipe.yaml"), "name=hidden"]
     for code, error in ends(start(nodes, root, words)):
         assert code != 0
-        assert f"{root}/data: rank 0 on node0 sees it, rank 1 on node1 does not" in error
+        assert f"{root}/data/manifest.json: rank 0 on node0 sees it, rank 1 on node1 does" in error
     assert not (root / "node0/runs/hidden").exists()
 
 
