@@ -104,7 +104,7 @@ def _name_interface() -> None:
         return  # an IPv6 address, or none: gloo chooses, or says what is wrong
     if own.startswith("127."):
         raise ValueError(
-            f"MASTER_ADDR={name} is {address[0]} on this machine, which no other machine reaches; give "
+            f"MASTER_ADDR={name} is {address[0]} on this machine, which no other reaches; give "
             "rank 0's address in the network, or set GLOO_SOCKET_IFNAME to its interface"
         )
     for _, interface in socket.if_nameindex():
