@@ -7,7 +7,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from adora_mm.config import GenerateConfig, RunConfig, load_config
@@ -97,10 +97,7 @@ def _make_data(config: RunConfig) -> None:
 
     Only that one: a mistyped path must never be filled with other problems.
     """
-    names = [config.data.train] if isinstance(config.data.train, str) else [*config.data.train]
-    names += [config.data.val] if config.data.val else []
-    used = {Path(name.rpartition("@")[0] or name) for name in names}
-    wanted = config.data.generate
+    used, wanted = config.data.folders, config.data.generate
     if wanted is not None and _missing(Path(wanted.folder), used):
         _generate(wanted)
     words = config.data.prep
@@ -110,7 +107,7 @@ def _make_data(config: RunConfig) -> None:
             raise ValueError(f"{folder}: adora prep could not make it (see the line above)")
 
 
-def _missing(folder: Path, used: set[Path]) -> bool:
+def _missing(folder: Path, used: Collection[Path]) -> bool:
     return folder in used and not folder.exists()
 
 
@@ -183,8 +180,8 @@ def _doctor(words: list[str]) -> int:
 
 
 def _told_by_first_rank(error: Exception) -> bool:
-    """Whether this is another rank's copy of rank 0's message."""
-    if os.environ.get("RANK", "0") == "0":
+    """Whether this is a copy of what the first rank of this machine tells."""
+    if os.environ.get("LOCAL_RANK", "0") == "0":
         return False
     from adora_mm.distributed import FirstRankError
 

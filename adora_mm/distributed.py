@@ -6,10 +6,12 @@ One process needs no launcher: the variables that `deepspeed` or `torchrun` woul
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import hashlib
 import os
 import random
 import socket
+import struct
 import sys
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
@@ -19,17 +21,20 @@ import numpy as np
 import torch
 import torch.distributed as dist
 
+from adora_mm.faults import RunFault
+
 COLLECTIVE_TIMEOUT = timedelta(minutes=30)
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 class FirstRankError(ValueError):
-    """A mistake that rank 0 found, raised on every rank; only rank 0 needs to tell it."""
+    """A mistake that every rank knows of; the first rank of each machine tells it."""
 
 
 def start(threads: int | None) -> tuple[int, int, torch.device]:
     """Join the process group through DeepSpeed; returns rank, world size and device.
 
-    gloo on CPUs, NCCL on GPUs. Safe to call twice.
+    gloo on CPUs, NCCL on GPUs. Safe to call twice. Raises RunFault when the ranks do not meet.
     """
     for key, value in {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0"}.items():
         os.environ.setdefault(key, value)
@@ -43,20 +48,80 @@ def start(threads: int | None) -> tuple[int, int, torch.device]:
         # without it the collectives take plain gloo.
         sys.modules["deepspeed.comm.torch"].build_shm_op = lambda: None  # type: ignore[attr-defined]
         keep_freed_memory()
+        if not on_one_machine():
+            _name_interface()
     # Also with GPUs: an optimizer that is offloaded to the host runs there.
-    on_this_machine = int(os.environ.get("LOCAL_WORLD_SIZE", os.environ["WORLD_SIZE"]))
-    torch.set_num_threads(threads or max(1, _cores() // on_this_machine))
+    sharing = ranks_here() or int(os.environ["WORLD_SIZE"])
+    torch.set_num_threads(threads or max(1, _cores() // sharing))
     if not deepspeed.comm.is_initialized():
-        deepspeed.init_distributed(
-            dist_backend="nccl" if use_gpu else "gloo",
-            timeout=COLLECTIVE_TIMEOUT,
-            verbose=False,
-        )
+        _meet("nccl" if use_gpu else "gloo")
     device = torch.device("cpu")
     if use_gpu:
         device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(device)
     return dist.get_rank(), dist.get_world_size(), device
+
+
+def _meet(backend: str) -> None:
+    import deepspeed
+
+    try:
+        deepspeed.init_distributed(backend, timeout=COLLECTIVE_TIMEOUT, verbose=False)
+    except RuntimeError as error:
+        place = "{RANK} of {WORLD_SIZE}, at {MASTER_ADDR}:{MASTER_PORT}".format_map(os.environ)
+        raise RunFault(
+            f"the processes do not meet (rank {place}): {str(error).splitlines()[0]}. Each machine "
+            "must reach every other by TCP; docs/distributed.md says how to choose the interface"
+        ) from error
+
+
+def ranks_here() -> int:
+    """Ranks on this machine, as torchrun or DeepSpeed's launcher says; 0 when nobody does."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE") or os.environ.get("LOCAL_SIZE") or 0)
+
+
+def on_one_machine() -> bool:
+    """Whether all ranks are on this machine, by the launcher's variables."""
+    world_size = int(os.environ.get("WORLD_SIZE", "1"))
+    return ranks_here() == world_size or world_size == 1 or os.environ["MASTER_ADDR"] in LOOPBACK
+
+
+def _name_interface() -> None:
+    """Tell gloo which network interface leads to the other machines.
+
+    By itself it takes the one of the host name, which many systems resolve to loopback: then ranks
+    on other machines find nobody. Raises ValueError where rank 0's address does.
+    """
+    if "GLOO_SOCKET_IFNAME" in os.environ or not sys.platform.startswith("linux"):
+        return
+    name = os.environ["MASTER_ADDR"]
+    try:
+        address = socket.getaddrinfo(name, 9, socket.AF_INET, socket.SOCK_DGRAM)[0][4]
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.connect(address)  # of UDP: nothing is sent
+            own = probe.getsockname()[0]
+    except OSError:
+        return  # an IPv6 address, or none: gloo chooses, or says what is wrong
+    if own.startswith("127."):
+        raise ValueError(
+            f"MASTER_ADDR={name} is {address[0]} on this machine, which no other reaches; give "
+            "rank 0's address in the network, or set GLOO_SOCKET_IFNAME to its interface"
+        )
+    for _, interface in socket.if_nameindex():
+        if interface_address(interface) == own:
+            os.environ["GLOO_SOCKET_IFNAME"] = interface
+
+
+def interface_address(interface: str) -> str | None:
+    """The IPv4 address of a network interface (Linux); None when it has none."""
+    get_address = 0x8915  # SIOCGIFADDR of bits/ioctls.h; the answer is a struct ifreq
+    request = struct.pack("256s", interface.encode())
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        try:
+            answer = fcntl.ioctl(any_socket.fileno(), get_address, request)
+        except OSError:
+            return None
+    return socket.inet_ntoa(answer[20:24])
 
 
 def keep_freed_memory() -> None:

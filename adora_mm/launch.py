@@ -13,6 +13,8 @@ from typing import Any, TypeVar
 from transformers.utils import logging as transformers_logging
 
 from adora_mm import distributed, peers
+from adora_mm.agreement import check_same_start, check_visible
+from adora_mm.checkpoint import COMPLETE
 from adora_mm.config import RunConfig
 from adora_mm.data import fingerprint
 from adora_mm.engine import Engine
@@ -77,15 +79,18 @@ def train(config: RunConfig, *, resume: bool, make_data: Callable[[], None]) -> 
     rank, _, device = distributed.start(config.engine.threads)
     first = rank == 0
     folder = RunFolder(Path(config.run_dir) / config.name)
-    _on_first(lambda: folder.check_free(resume=resume))
-    _on_first(lambda: wanted_trackers(config.logging))
-    _on_first(lambda: check_kernels(config.policy, device))
-    _on_first(make_data)
-    setting = prepare(config)
-    console = ConsoleLog(
-        enabled=first, total_steps=setting.plan.total_steps, progress=config.logging.progress
-    )
     with running_together() as line, contextlib.closing(folder):
+        _on_first(lambda: folder.check_free(resume=resume))
+        _on_first(lambda: wanted_trackers(config.logging))
+        _on_first(lambda: check_kernels(config.policy, device))
+        _on_first(make_data)
+        make_there = "`adora prep` with the words of the recipe's data.prep makes it there"
+        check_visible(config.data.folders, make_there)
+        setting = prepare(config)
+        check_same_start(config, setting.problems)
+        console = ConsoleLog(
+            enabled=first, total_steps=setting.plan.total_steps, progress=config.logging.progress
+        )
         _run(config, setting, folder, console, device, line, resume=resume)
     return folder.path
 
@@ -135,6 +140,8 @@ def _run(
         total, trained = sum(size for size, _ in sizes), sum(size for size, on in sizes if on)
         _on_first(lambda: check_disk(folder.path, _checkpoint_bytes(config, total, trained)))
         checkpoint = _on_first(lambda: folder.open(config, resume=resume))
+        if checkpoint is not None:
+            check_visible([checkpoint / COMPLETE], "Every machine reads it to resume")
         try:
             recorder = None
             if first:

@@ -20,12 +20,14 @@ from collections.abc import Callable
 from typing import Any
 
 from adora_mm import distributed
+from adora_mm.faults import RunFault
 
 LOG = logging.getLogger(__name__)
 CONNECT_TIMEOUT_S = 30.0
 GRACE_S = 5.0
 """How long a rank's own error may take to end the process before the news of it does."""
 MESSAGE_BYTES = 1000
+OPEN_PORTS = "let TCP connections between the machines through (docs/distributed.md)"
 KEEP_ALIVE = {"TCP_KEEPIDLE": 15, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 4}
 """Seconds and counts: a machine that is gone is noticed after 35 s."""
 
@@ -102,22 +104,22 @@ class Peers:
 
 def connect(leave: Callable[[str], Any] | None = None) -> Peers | None:
     """Join all ranks; collective. None when there is only one, or when rank 0 cannot listen: then
-    only the launcher and the collectives' own time limit notice a dead rank."""
+    only the launcher and the collectives' own time limit notice a dead rank. Raises RunFault when
+    they do not reach rank 0."""
     rank, world_size = distributed.place()
     if world_size == 1:
         return None
-    on_this_machine = int(os.environ.get("LOCAL_WORLD_SIZE", "0")) == world_size
-    host = "127.0.0.1" if on_this_machine else os.environ["MASTER_ADDR"]
+    together = distributed.on_one_machine()
+    host = "127.0.0.1" if together else os.environ["MASTER_ADDR"]
     lines: dict[int, socket.socket] = {}
     if rank == 0:
         try:
-            server = socket.create_server((host, 0), backlog=world_size)
+            server = _listen(host if together else "", backlog=world_size)
         except OSError as error:
-            LOG.warning("ranks are not watched: cannot listen on %s (%s)", host, error)
+            LOG.warning("ranks are not watched: rank 0 cannot listen (%s)", error)
             distributed.broadcast(None)
             return None
         with server:
-            server.settimeout(CONNECT_TIMEOUT_S)
             secret = secrets.token_hex(16)
             distributed.broadcast((server.getsockname()[1], secret))
             lines = _accept(server, secret, world_size)
@@ -126,22 +128,43 @@ def connect(leave: Callable[[str], Any] | None = None) -> Peers | None:
         if address is None:
             return None
         port, secret = address
-        line = socket.create_connection((host, port), timeout=CONNECT_TIMEOUT_S)
-        line.sendall(f"{secret} {rank}\n".encode())
+        try:
+            line = socket.create_connection((host, port), timeout=CONNECT_TIMEOUT_S)
+            line.sendall(f"{secret} {rank}\n".encode())
+        except OSError as error:
+            where = f"rank 0 at {host}:{port}"
+            raise RunFault(f"rank {rank} cannot reach {where} ({error}); {OPEN_PORTS}") from error
         lines = {0: line}
     for line in lines.values():
         _keep_alive(line)
     return Peers(lines, leave)
 
 
+def _listen(host: str, *, backlog: int) -> socket.socket:
+    """A port on one address, or on all when `host` is empty: what MASTER_ADDR means differs between
+    machines (host names of loopback, translated addresses), and only those who know the secret of
+    the process group are let in, during start-up."""
+    if host or not socket.has_dualstack_ipv6():
+        return socket.create_server((host, 0), backlog=backlog)
+    return socket.create_server(
+        (host, 0), family=socket.AF_INET6, dualstack_ipv6=True, backlog=backlog
+    )
+
+
 def _accept(server: socket.socket, secret: str, world_size: int) -> dict[int, socket.socket]:
-    """Lines of all other ranks; whoever does not know the secret is sent away."""
+    """Lines of all other ranks; whoever does not know the secret is sent away.
+
+    Raises RunFault when some do not come.
+    """
     lines: dict[int, socket.socket] = {}
     deadline = time.monotonic() + CONNECT_TIMEOUT_S
     while len(lines) < world_size - 1:
-        if time.monotonic() > deadline:
-            raise OSError(f"only {len(lines) + 1} of {world_size} ranks reached rank 0")
-        line, _ = server.accept()
+        try:
+            server.settimeout(max(0.01, deadline - time.monotonic()))
+            line, _ = server.accept()
+        except TimeoutError as error:
+            came = f"{len(lines) + 1} of {world_size} ranks"
+            raise RunFault(f"only {came} reached rank 0; {OPEN_PORTS}") from error
         line.settimeout(5.0)
         word, _, rank = _read(line).partition(" ")
         if secrets.compare_digest(word.encode(), secret.encode()) and rank.isdigit():

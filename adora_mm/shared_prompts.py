@@ -31,11 +31,15 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pad_sequence
 from transformers import AttentionInterface
 
 SHARED_MODELS = ("qwen2", "qwen3", "llama", "qwen2_5_vl", "qwen3_vl")
 """Model types whose attention, positions and image features were tested in this form."""
+KEY_BLOCK = 512
+"""Keys that torch's CPU kernel computes at once (kvSplitSize in its FlashAttentionKernel.cpp):
+causality skips whole blocks only. Kernels of GPUs have smaller ones."""
+MASKED = 1.15
+"""What a pair of query and key costs under a mask, against one without (measured on a CPU)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,59 +131,102 @@ def split_attention(
     scaling: float | None = None,
     **_: Any,
 ) -> tuple[Tensor, None]:
-    """Attention over a shared row: each prompt causally, then its responses as a batch.
+    """Attention over a shared row: each prompt causally, then its responses as a batch; or both in
+    one, where that is less work (`repeats_prompt`).
 
     Called by transformers: query [1, H, N, D], key and value [1, K, N, D] with K dividing H;
     returns [1, N, H, D].
     """
-    query, key, value = (x[0].transpose(0, 1) for x in (query, key, value))
+    whole = tuple(x[0].transpose(0, 1) for x in (query, key, value))
     parts: list[Tensor] = []
     start = 0
     for block in shared_blocks:
-        end = start + block.prompt_tokens
-        stop = end + sum(block.response_tokens)
-        prompt = [x[None, start:end] for x in (query, key, value)]
-        parts += _attend(*prompt, scaling=scaling)
-        if stop > end:
-            answers = _answers(query[end:stop], key[start:stop], value[start:stop], block, scaling)
-            parts += answers
+        stop = start + block.prompt_tokens + sum(block.response_tokens)
+        query_NHD, key_NKD, value_NKD = (x[start:stop] for x in whole)
+        attend = _together if repeats_prompt(block) else _apart
+        parts += attend(query_NHD, key_NKD, value_NKD, block, scaling)
         start = stop
     return torch.cat(parts)[None], None
 
 
-def _answers(
-    query_MHD: Tensor, key_NKD: Tensor, value_NKD: Tensor, block: Block, scaling: float | None
-) -> list[Tensor]:
-    """Attention of a prompt's responses, padded to the longest: keys are [prompt | own response].
+def repeats_prompt(block: Block) -> bool:
+    """Whether attention repeats the prompt's queries before each response.
 
-    Padding is on the right, where causality hides it from every real token.
+    [prompt | response] as a causal row lets the kernel skip what is above the diagonal; responses
+    alone need a mask, and a kernel computes what a mask hides. So queries of a short prompt are
+    worth repeating before long responses. Counted are pairs of query and key.
     """
-    lengths = list(block.response_tokens)
-    query_GRHD = pad_sequence(query_MHD.split(lengths), batch_first=True)
-    keys, values = (
-        torch.cat(
-            [
-                x[: block.prompt_tokens].expand(len(lengths), -1, -1, -1),
-                pad_sequence(x[block.prompt_tokens :].split(lengths), batch_first=True),
-            ],
-            dim=1,
-        )
-        for x in (key_NKD, value_NKD)
-    )
-    visible = torch.ones(
-        query_GRHD.shape[1], keys.shape[1], dtype=torch.bool, device=keys.device
-    ).tril(block.prompt_tokens)
-    out_GRHD = _attend(query_GRHD, keys, values, visible=visible, scaling=scaling)
-    return [row[:length] for row, length in zip(out_GRHD, lengths, strict=True)]
+    prompt, longest = block.prompt_tokens, max(block.response_tokens, default=0)
+    rows = len(block.response_tokens)
+    row = prompt + longest
+    repeated = rows * row * _keys_of_causal(row)
+    apart = prompt * _keys_of_causal(prompt) + MASKED * rows * longest * row
+    return longest > 0 and repeated < apart
+
+
+def _keys_of_causal(length: int) -> float:
+    """Keys that a causal kernel computes for a query, on average."""
+    return min(length, (length + KEY_BLOCK) / 2)
+
+
+def _together(
+    query_NHD: Tensor, key_NKD: Tensor, value_NKD: Tensor, block: Block, scaling: float | None
+) -> list[Tensor]:
+    """Every response a causal row with the prompt before it."""
+    places_GT, real_M = _rows(block, query_NHD.device)
+    query, key, value = (_take(x, places_GT) for x in (query_NHD, key_NKD, value_NKD))
+    out_GTHD = _attend(query, key, value, scaling)
+    end = block.prompt_tokens  # what the prompt's tokens get is the same in every row
+    return [out_GTHD[0, :end], out_GTHD[:, end:].flatten(0, 1).index_select(0, real_M)]
+
+
+def _apart(
+    query_NHD: Tensor, key_NKD: Tensor, value_NKD: Tensor, block: Block, scaling: float | None
+) -> list[Tensor]:
+    """The prompt causally; then its responses, whose keys are [prompt | own response]."""
+    end = block.prompt_tokens
+    query, key, value = (x[None, :end] for x in (query_NHD, key_NKD, value_NKD))
+    parts = [_attend(query, key, value, scaling)[0]]
+    if sum(block.response_tokens):
+        places_GT, real_M = _rows(block, query_NHD.device)
+        length = places_GT.shape[1]
+        visible = torch.ones(length - end, length, dtype=torch.bool, device=query_NHD.device)
+        queries = _take(query_NHD, places_GT[:, end:])
+        keys, values = (_take(x, places_GT) for x in (key_NKD, value_NKD))
+        out_GRHD = _attend(queries, keys, values, scaling, visible=visible.tril(end))
+        parts.append(out_GRHD.flatten(0, 1).index_select(0, real_M))
+    return parts
+
+
+def _rows(block: Block, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Places in a block of its rows [prompt | response], one a response, padded to the longest; and
+    which of the G * R places of responses hold a token.
+
+    Padding is on the right, where causality hides it from every real token, so any token may stand
+    there. Made on the host: on a GPU, counting what is real would wait for it.
+    """
+    lengths_G1 = torch.tensor(block.response_tokens)[:, None]
+    starts_G1 = block.prompt_tokens + lengths_G1.cumsum(0) - lengths_G1
+    steps_R = torch.arange(max(block.response_tokens))
+    last = block.prompt_tokens + sum(block.response_tokens) - 1
+    responses_GR = (starts_G1 + steps_R).clamp(max=last)
+    prompts_GP = torch.arange(block.prompt_tokens).expand(len(lengths_G1), -1)
+    real_M = (steps_R < lengths_G1).flatten().nonzero()[:, 0]
+    return torch.cat([prompts_GP, responses_GR], dim=1).to(device), real_M.to(device)
+
+
+def _take(x_NHD: Tensor, places_GT: Tensor) -> Tensor:
+    """One copy of every token where a row needs it, [G, T, H, D]."""
+    return x_NHD.index_select(0, places_GT.flatten()).unflatten(0, places_GT.shape)
 
 
 def _attend(
     query: Tensor,
     key: Tensor,
     value: Tensor,
+    scaling: float | None,
     *,
     visible: Tensor | None = None,
-    scaling: float | None,
 ) -> Tensor:
     """Scaled dot-product attention, [batch, tokens, heads, D]; causal unless `visible` is given."""
     if key.is_cuda and key.shape[2] < query.shape[2]:

@@ -157,9 +157,16 @@ is_ready() {
 # Two runs that start together: the second waits, then finds everything in place.
 lock_set_up() {
   command -v flock >/dev/null || return 0
-  flock --nonblock 9 && return
-  say "waiting for another set-up of this folder"
-  flock 9
+  local refused=0
+  flock --nonblock 9 2>/dev/null || refused=$?
+  case "$refused" in
+    0) ;;
+    1)
+      say "waiting for another set-up of this folder"
+      flock 9
+      ;;
+    *) say "this file system has no locks: start one set-up of this folder at a time" ;;
+  esac
 }
 
 if [[ "${BASH_SOURCE[0]}" == "$0" ]]; then

@@ -42,7 +42,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"collect"}),
     frozenset({"validation", "step", "run_folder"}),
     frozenset({"metrics.console"}),
-    frozenset({"recorder", "dynamic_sampling"}),
+    frozenset({"agreement", "recorder", "dynamic_sampling"}),
     frozenset({"overlap"}),
     frozenset({"trainer"}),
     frozenset({"launch", "report", "doctor"}),

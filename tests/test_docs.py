@@ -13,7 +13,8 @@ from adora_mm.config import load_config
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-STARTS = ("adora ", "bash ", "python ", "NPROC=", "PYTHONPATH=", "torchrun ", "deepspeed ")
+STARTS = ("adora ", "bash ", "python ", "NPROC=", "NNODES=", "PYTHONPATH=", "ADORA_PROFILE=",
+          "torchrun ", "deepspeed ", "sbatch ")  # fmt: skip
 
 
 def commands() -> list[tuple[str, str]]:
@@ -40,7 +41,7 @@ def test_there_are_commands() -> None:
 def test_a_command_of_the_docs_is_one_that_exists(page: str, line: str) -> None:
     words = shlex.split(line.split("#")[0])
     words = words[next(i for i, word in enumerate(words) if "=" not in word.split("/")[0]) :]
-    scripts = [word for word in words if word.endswith((".sh", ".py"))]
+    scripts = [word for word in words if word.endswith((".sh", ".py", ".sbatch"))]
     for script in scripts:
         assert (ROOT / script).is_file(), f"{page}: {script}"
     if words[0] in ("torchrun", "deepspeed"):

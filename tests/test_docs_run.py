@@ -69,7 +69,8 @@ FORM = "the form of a command, with names to fill in"
 MINUTES = "takes minutes to hours; the numbers beside it in the docs say on what"
 CONVERTED = "needs the original folders; tests/data_prep converts parts of them"
 NETWORK = "fetches from the hub or a package registry, which no test does"
-GPUS = "needs GPUs or several machines; two processes are run by tests/test_engine.py"
+GPUS = "needs GPUs; two processes are run by tests/test_engine.py, two machines by test_nodes.py"
+SCRIPTS = "run with stand-ins for the tools by tests/test_launch_scripts.py"
 VLLM = "needs vLLM: tests/test_vllm_training.py"
 HERE = "runs this very suite, or parts of it"
 NOT_RUN: dict[str, str] = {
@@ -95,6 +96,9 @@ NOT_RUN: dict[str, str] = {
     "adora prep math --out data/math --from EleutherAI": NETWORK,
     "adora train geo3k_tiny rollout.backend=vllm": VLLM,
     "adora train geo3k_qwen25vl_7b rollout.backend=vllm_server": GPUS,
+    "NNODES=2": SCRIPTS,
+    "ADORA_PROFILE=gpu": SCRIPTS,
+    "sbatch": SCRIPTS,
     "torchrun": GPUS,
     "deepspeed": GPUS,
     "python -m verl": GPUS,

@@ -32,6 +32,15 @@ case "$*" in
   "-m torch.distributed.run "*) echo "TORCHRUN $*" ;;
 esac
 """
+SRUN = r"""#!/bin/bash
+shift  # --kill-on-bad-exit=1
+for id in $(seq 0 $((SLURM_JOB_NUM_NODES - 1))); do SLURM_NODEID=$id "$@" || exit 1; done
+"""
+SCONTROL = r"""#!/bin/bash
+[[ "$*" == "show hostnames gpu[07-08]" ]] && printf 'gpu07
+gpu08
+'
+"""
 SMI = '#!/bin/bash\nfor i in $(seq "${FAKE_GPUS:-0}"); do echo "GPU $i: Fake"; done\n'
 
 
@@ -80,7 +89,8 @@ def sandbox(tmp_path: Path) -> Sandbox:
         shutil.copytree(ROOT / folder, root / folder)
     for name in ("pyproject.toml", "setup.py"):
         shutil.copy(ROOT / name, root)
-    for name, text in (("python3", PYTHON), ("nvidia-smi", SMI)):
+    stand_ins = {"python3": PYTHON, "nvidia-smi": SMI, "srun": SRUN, "scontrol": SCONTROL}
+    for name, text in stand_ins.items():
         (tools / name).write_text(text)
         (tools / name).chmod(0o755)
     (tools / "log_path").write_text(str(tools / "pip.log"))
@@ -150,6 +160,14 @@ def test_two_set_ups_at_once_install_once(sandbox: Sandbox) -> None:
     assert [process.returncode for process in both] == [0, 0]
     assert len(sandbox.installs()) == 2
     assert sum("waiting for another set-up" in err for err in results) == 1
+
+
+def test_a_file_system_without_locks_is_told(sandbox: Sandbox) -> None:
+    (sandbox.tools / "flock").write_text("#!/bin/bash\nexit 69\n")
+    (sandbox.tools / "flock").chmod(0o755)
+    code, _, err = sandbox.call("configs/setup.sh")
+    assert code == 0
+    assert "no locks: start one set-up of this folder at a time" in err
 
 
 def test_a_python_that_is_too_old_gets_one_line(sandbox: Sandbox) -> None:
@@ -249,3 +267,55 @@ def test_a_number_of_processes_must_be_a_number(sandbox: Sandbox) -> None:
     code, _, err = sandbox.call("configs/run_geo3k.sh", NPROC="two")
     assert code != 0
     assert "NPROC=two is not a number" in err
+
+
+# ---------------------------------------------------------------------------- several machines
+
+MACHINES = {"NNODES": "2", "NODE_RANK": "1", "MASTER_ADDR": "10.0.0.1"}
+
+
+def test_several_machines_meet_at_the_first(sandbox: Sandbox) -> None:
+    """The same words that tests/test_nodes.py gives to torchrun."""
+    command = sandbox.ran("seed=1", FAKE_GPUS="8", **MACHINES)
+    meeting = "--nnodes 2 --node_rank 1 --master_addr 10.0.0.1 --master_port 29500"
+    assert f"{meeting} --nproc_per_node 8 --no_python" in command
+    assert command.endswith("adora train geo3k_qwen25vl_7b seed=1")
+    assert "--standalone" not in command
+    port = {"MASTER_PORT": "1234", "NPROC": "1"}
+    assert "--master_port 1234 --nproc_per_node 1 " in sandbox.ran(**MACHINES, **port)
+
+
+@pytest.mark.parametrize(
+    ("env", "line"),
+    [
+        ({"NNODES": "two"}, "NNODES=two is not a number of machines"),
+        ({"NODE_RANK": "2"}, "NODE_RANK=2 must number this machine from 0 to 1"),
+        ({"NODE_RANK": ""}, "NODE_RANK= must number this machine from 0 to 1"),
+        ({"MASTER_ADDR": ""}, "set MASTER_ADDR to an address of machine 0"),
+    ],
+)
+def test_a_wrong_place_gets_one_line(sandbox: Sandbox, env: dict[str, str], line: str) -> None:
+    code, _, err = sandbox.call("configs/run_geo3k.sh", **(MACHINES | env))
+    assert code != 0
+    assert err.count("\n") == 1
+    assert line in err
+    assert sandbox.installs() == []
+
+
+def test_slurm_starts_every_machine_once(sandbox: Sandbox) -> None:
+    job = {"SLURM_SUBMIT_DIR": str(sandbox.root), "SLURM_JOB_NUM_NODES": "2",
+           "SLURM_JOB_NODELIST": "gpu[07-08]", "SLURM_JOB_ID": "1234567"}  # fmt: skip
+    words = ("configs/slurm.sbatch", "geo3k_qwen25vl_7b", "a.b=c d")
+    code, out, err = sandbox.call(*words, FAKE_GPUS="8", **job)
+    assert code == 0, err
+    for line, rank in zip(out.splitlines(), "01", strict=True):
+        assert f"--node_rank {rank} --master_addr gpu07 --master_port 24567" in line
+        assert line.endswith("adora train geo3k_qwen25vl_7b a.b=c d resume=auto")
+
+
+def test_a_slurm_job_without_words_leaves_the_recipe_to_the_gpus(sandbox: Sandbox) -> None:
+    job = {"SLURM_SUBMIT_DIR": str(sandbox.root), "SLURM_JOB_NUM_NODES": "2",
+           "SLURM_JOB_NODELIST": "gpu[07-08]", "SLURM_JOB_ID": "1"}  # fmt: skip
+    code, out, err = sandbox.call("configs/slurm.sbatch", FAKE_GPUS="8", **job)
+    assert code == 0, err
+    assert all(line.endswith("geo3k_qwen25vl_7b resume=auto") for line in out.splitlines())

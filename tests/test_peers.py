@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 from adora_mm import peers as peers_module
-from adora_mm.peers import Peers, _accept
+from adora_mm.faults import RunFault
+from adora_mm.peers import Peers, _accept, _listen
 
 
 @dataclass
@@ -95,6 +96,24 @@ def test_strangers_are_sent_away() -> None:
         assert stranger.recv(1) == b""
         for line in (stranger, friend, lines[1]):
             line.close()
+
+
+def test_a_rank_that_never_comes_gets_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(peers_module, "CONNECT_TIMEOUT_S", 0.05)
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        pytest.raises(RunFault, match=r"only 1 of 3 ranks reached rank 0; let TCP connections"),
+    ):
+        _accept(server, "secret", world_size=3)
+
+
+def test_on_several_machines_rank_0_listens_on_every_address() -> None:
+    with _listen("", backlog=1) as server:
+        port = server.getsockname()[1]
+        for host in ("127.0.0.1", "127.0.0.2"):
+            socket.create_connection((host, port), timeout=5).close()
+    with _listen("127.0.0.1", backlog=1) as server, pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.2", server.getsockname()[1]), timeout=5)
 
 
 TWO_RANKS = """

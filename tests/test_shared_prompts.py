@@ -27,7 +27,14 @@ from adora_mm.models import (
     prompt_positions,
     response_positions,
 )
-from adora_mm.shared_prompts import Block, SharedRow, shared_row, why_not_shared
+from adora_mm.shared_prompts import (
+    Block,
+    SharedRow,
+    repeats_prompt,
+    shared_row,
+    split_attention,
+    why_not_shared,
+)
 
 ROWS = (1, 2, 1, 0, 2, 1)
 """Two groups with 1 and 2 pictures and one without, of unequal size, mixed up."""
@@ -142,7 +149,11 @@ def test_positions_go_on_from_the_prompt_for_every_response() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_split_attention_equals_a_dense_mask(tiny_model: TinyModels, kind: str) -> None:
+@pytest.mark.parametrize("repeated", [False, True])
+def test_split_attention_equals_a_dense_mask(
+    tiny_model: TinyModels, kind: str, repeated: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared_prompts, "repeats_prompt", lambda block: repeated)
     tiny = tiny_model(kind)
     ours, theirs = tiny.load("prefix"), tiny.load()
     row = row_of(tiny)
@@ -153,6 +164,51 @@ def test_split_attention_equals_a_dense_mask(tiny_model: TinyModels, kind: str) 
     (logprobs * weights).sum().backward()
     (expected * weights).sum().backward()
     assert gradient_error(ours, theirs) < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("prompt", "responses", "repeated"),
+    [
+        (3, (9, 4, 0, 7), True),
+        (4, (6,), True),
+        (20, (5, 2, 6), False),
+        (2, (0, 0), False),
+        (2, (), False),
+    ],
+)
+def test_both_forms_of_the_attention_equal_a_dense_mask(
+    prompt: int, responses: tuple[int, ...], repeated: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Short prompts are repeated before long responses, others are not; a second block follows."""
+    monkeypatch.setattr(shared_prompts, "KEY_BLOCK", 1)
+    block = Block(prompt=0, prompt_tokens=prompt, response_tokens=responses)
+    assert repeats_prompt(block) is repeated
+    blocks = (block, Block(prompt=1, prompt_tokens=2, response_tokens=(3, 1)))
+    length = sum(block.prompt_tokens + sum(block.response_tokens) for block in blocks)
+    generator = torch.Generator().manual_seed(0)
+    query, key, value = (
+        torch.randn(1, heads, length, 8, generator=generator).requires_grad_()
+        for heads in (4, 2, 2)
+    )
+    found, _ = split_attention(
+        torch.nn.Identity(), query, key, value, None, shared_blocks=blocks, scaling=0.3
+    )
+    expected = F.scaled_dot_product_attention(
+        query, key, value, attn_mask=dense_mask(blocks), scale=0.3, enable_gqa=True
+    ).transpose(1, 2)
+    torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-5)
+    upstream = torch.randn(found.shape, generator=generator)
+    ours = torch.autograd.grad(found, (query, key, value), upstream)
+    theirs = torch.autograd.grad(expected, (query, key, value), upstream)
+    torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
+
+
+def test_a_prompt_is_repeated_where_that_is_less_work() -> None:
+    """Long responses after a short prompt; below a block of keys nothing is skipped."""
+    cases = ((126, 1024, True), (600, 1024, True), (1086, 1024, False), (126, 256, False))
+    for prompt, longest, repeated in cases:
+        block = Block(prompt=0, prompt_tokens=prompt, response_tokens=(longest, 10) * 4)
+        assert repeats_prompt(block) is repeated
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -57,6 +58,13 @@ class DataConfig(Section):
     it with a count."""
     train_limit: int | None = Field(default=None, ge=1)
     val_limit: int | None = Field(default=None, ge=1)
+
+    @property
+    def folders(self) -> frozenset[Path]:
+        """The data folders, or files, that are used, without their splits."""
+        names = [self.train] if isinstance(self.train, str) else [*self.train]
+        names += [self.val] if self.val else []
+        return frozenset(Path(name.rpartition("@")[0] or name) for name in names)
 
 
 class RolloutConfig(Section):
