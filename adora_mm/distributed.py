@@ -48,8 +48,8 @@ def start(threads: int | None) -> tuple[int, int, torch.device]:
         # without it the collectives take plain gloo.
         sys.modules["deepspeed.comm.torch"].build_shm_op = lambda: None  # type: ignore[attr-defined]
         keep_freed_memory()
-        if not on_one_machine():
-            _name_interface()
+    if not on_one_machine():
+        _name_interface(required=not use_gpu)
     # Also with GPUs: an optimizer that is offloaded to the host runs there.
     sharing = ranks_here() or int(os.environ["WORLD_SIZE"])
     torch.set_num_threads(threads or max(1, _cores() // sharing))
@@ -68,9 +68,10 @@ def _meet(backend: str) -> None:
     try:
         deepspeed.init_distributed(backend, timeout=COLLECTIVE_TIMEOUT, verbose=False)
     except RuntimeError as error:
+        reason = str(error).partition("\n")[0]
         place = "{RANK} of {WORLD_SIZE}, at {MASTER_ADDR}:{MASTER_PORT}".format_map(os.environ)
         raise RunFault(
-            f"the processes do not meet (rank {place}): {str(error).splitlines()[0]}. Each machine "
+            f"the processes do not meet (rank {place}): {reason}. Each machine "
             "must reach every other by TCP; docs/distributed.md says how to choose the interface"
         ) from error
 
@@ -86,11 +87,12 @@ def on_one_machine() -> bool:
     return ranks_here() == world_size or world_size == 1 or os.environ["MASTER_ADDR"] in LOOPBACK
 
 
-def _name_interface() -> None:
+def _name_interface(*, required: bool) -> None:
     """Tell gloo which network interface leads to the other machines.
 
     By itself it takes the one of the host name, which many systems resolve to loopback: then ranks
-    on other machines find nobody. Raises ValueError where rank 0's address does.
+    on other machines find nobody. With GPUs only vLLM's side groups are gloo's, so there it is not
+    `required`. Where it is, raises ValueError when rank 0's address is loopback.
     """
     if "GLOO_SOCKET_IFNAME" in os.environ or not sys.platform.startswith("linux"):
         return
@@ -103,6 +105,8 @@ def _name_interface() -> None:
     except OSError:
         return  # an IPv6 address, or none: gloo chooses, or says what is wrong
     if own.startswith("127."):
+        if not required:
+            return
         raise ValueError(
             f"MASTER_ADDR={name} is {address[0]} on this machine, which no other reaches; give "
             "rank 0's address in the network, or set GLOO_SOCKET_IFNAME to its interface"

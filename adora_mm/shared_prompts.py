@@ -39,7 +39,8 @@ KEY_BLOCK = 512
 """Keys that torch's CPU kernel computes at once (kvSplitSize in its FlashAttentionKernel.cpp):
 causality skips whole blocks only. Kernels of GPUs have smaller ones."""
 MASKED = 1.15
-"""What a pair of query and key costs under a mask, against one without (measured on a CPU)."""
+"""What a pair of query and key costs under a mask, against one without: chosen so that the rule
+takes the faster form in the timings of benchmarks/RESULTS.md, on a CPU."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

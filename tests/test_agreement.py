@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,18 @@ def test_launchers_say_who_is_here(
         monkeypatch.setenv(name, value)
     assert distributed.ranks_here() == ranks
     assert distributed.on_one_machine() is together
+
+
+def test_a_loopback_address_of_rank_0_is_refused_where_gloo_needs_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """On GPUs NCCL finds its own way."""
+    monkeypatch.delenv("GLOO_SOCKET_IFNAME", raising=False)
+    monkeypatch.setenv("MASTER_ADDR", "127.0.1.1")
+    distributed._name_interface(required=False)
+    assert "GLOO_SOCKET_IFNAME" not in os.environ
+    with pytest.raises(ValueError, match=r"MASTER_ADDR=127\.0\.1\.1 .*no other reaches"):
+        distributed._name_interface(required=True)
 
 
 def test_the_address_of_an_interface() -> None:

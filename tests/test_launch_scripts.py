@@ -34,6 +34,7 @@ esac
 """
 SRUN = r"""#!/bin/bash
 shift  # --kill-on-bad-exit=1
+echo "CORES ${SRUN_CPUS_PER_TASK:-1}"
 for id in $(seq 0 $((SLURM_JOB_NUM_NODES - 1))); do SLURM_NODEID=$id "$@" || exit 1; done
 """
 SCONTROL = r"""#!/bin/bash
@@ -304,11 +305,14 @@ def test_a_wrong_place_gets_one_line(sandbox: Sandbox, env: dict[str, str], line
 
 def test_slurm_starts_every_machine_once(sandbox: Sandbox) -> None:
     job = {"SLURM_SUBMIT_DIR": str(sandbox.root), "SLURM_JOB_NUM_NODES": "2",
-           "SLURM_JOB_NODELIST": "gpu[07-08]", "SLURM_JOB_ID": "1234567"}  # fmt: skip
+           "SLURM_JOB_NODELIST": "gpu[07-08]", "SLURM_JOB_ID": "1234567",
+           "SLURM_CPUS_PER_TASK": "64"}  # fmt: skip
     words = ("configs/slurm.sbatch", "geo3k_qwen25vl_7b", "a.b=c d")
     code, out, err = sandbox.call(*words, FAKE_GPUS="8", **job)
     assert code == 0, err
-    for line, rank in zip(out.splitlines(), "01", strict=True):
+    cores, *lines = out.splitlines()
+    assert cores == "CORES 64"
+    for line, rank in zip(lines, "01", strict=True):
         assert f"--node_rank {rank} --master_addr gpu07 --master_port 24567" in line
         assert line.endswith("adora train geo3k_qwen25vl_7b a.b=c d resume=auto")
 
@@ -318,4 +322,7 @@ def test_a_slurm_job_without_words_leaves_the_recipe_to_the_gpus(sandbox: Sandbo
            "SLURM_JOB_NODELIST": "gpu[07-08]", "SLURM_JOB_ID": "1"}  # fmt: skip
     code, out, err = sandbox.call("configs/slurm.sbatch", FAKE_GPUS="8", **job)
     assert code == 0, err
-    assert all(line.endswith("geo3k_qwen25vl_7b resume=auto") for line in out.splitlines())
+    cores, *lines = out.splitlines()
+    assert cores == "CORES 1"
+    assert len(lines) == 2
+    assert all(line.endswith("geo3k_qwen25vl_7b resume=auto") for line in lines)

@@ -181,7 +181,8 @@ class FaultsConfig(Section):
     """Optimizer steps skipped in a row, for a loss or gradient that is not finite, that stop the
     run."""
     rollout_retries: int = Field(default=1, ge=0)
-    """How often a rollout call that raises is repeated; sampling is keyed, so nothing changes."""
+    """How often a rollout call that raises is repeated; sampling is keyed, so nothing changes. With
+    rollout.backend=vllm it is not: what failed stays half done in the engine."""
     rollout_timeout_s: float = Field(default=3600.0, gt=0)
     """A single call of the rollout engine that takes longer stops the run."""
 

@@ -63,7 +63,8 @@ class VllmConfig(Section):
     sync_bucket_mb: int = Field(default=512, ge=1)
     """MiB of weights that are on their way at once; each side holds as much beside the model."""
     sync_timeout_s: float = Field(default=300.0, gt=0)
-    """For one bucket of weights, on one server; one that takes longer misses this update."""
+    """For one bucket of weights, or another part of an update, on one server; one that takes longer
+    misses this update."""
 
     @model_validator(mode="after")
     def _gpus_for_each_server(self) -> Self:

@@ -19,6 +19,7 @@ import torch
 import torch.distributed as dist
 
 from adora_mm.config import VllmConfig
+from adora_mm.faults import RunFault
 from adora_mm.processor import Processor, Prompt
 from adora_mm.rollout.engine_ranks import EngineRanks
 from adora_mm.rollout.sampling import Finished, Sampling
@@ -80,8 +81,10 @@ class VllmBackend:
 
         `finished` hears of all of them at the end.
 
-        Raises ValueError when vLLM expands a prompt otherwise than the trainer, and StaleAnswer
-        for a completion of other weights than the last update's.
+        Raises ValueError when vLLM expands a prompt otherwise than the trainer, StaleAnswer for a
+        completion of other weights than the last update's, and RunFault when the engine fails:
+        asked again it would mix what it has left undone into the new answers, and ranks that share
+        it would no longer be in step.
         """
         from vllm import SamplingParams
 
@@ -98,7 +101,13 @@ class VllmBackend:
             params.append(SamplingParams(**fields))
         if not inputs:
             return []
-        outputs = self._llm.generate(inputs, params, use_tqdm=False)
+        try:
+            outputs = self._llm.generate(inputs, params, use_tqdm=False)
+        except (RuntimeError, OSError) as error:
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+            raise RunFault(
+                f"vLLM failed ({reason}); go on from the last checkpoint with --resume"
+            ) from error
         groups = [
             self._group(prompt, output, sampling)
             for prompt, output in zip(prompts, outputs[mine], strict=True)

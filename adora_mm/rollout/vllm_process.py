@@ -22,9 +22,11 @@ from adora_mm.rollout.vllm_client import Server
 from adora_mm.rollout.vllm_requests import WORKER_EXTENSION
 
 SHUTDOWN_S = 20.0
-LAUNCHER_VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR",
-                      "MASTER_PORT", "VLLM_ENABLE_V1_MULTIPROCESSING")  # fmt: skip
-"""What a launcher sets for a rank; a server is none."""
+LAUNCHER_VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "LOCAL_SIZE",
+                      "MASTER_ADDR", "MASTER_PORT", "TORCHELASTIC_USE_AGENT_STORE",
+                      "VLLM_ENABLE_V1_MULTIPROCESSING")  # fmt: skip
+"""What a launcher (or we) set for a rank; a server is none. With torchrun's agent store, for one,
+workers of a server that meet by TCP would look for each other at the trainer's store."""
 
 
 class ServerProcess:

@@ -74,28 +74,14 @@ class VllmServerBackend:
         self._transfer: Transfer | None = None
         self._folder = Path(tempfile.mkdtemp(prefix="adora-", dir=config.exchange_folder))
         arguments = engine_arguments(processor, config, dtype=dtype, max_model_len=max_model_len)
-        arguments |= {
-            "tensor_parallel_size": config.tensor_parallel_size,
-            "allowed_local_media_path": str(self._folder.parent),
-        }
-        failure, urls = "", list(config.servers)
-        if distributed.is_first():
-            try:
-                urls = urls or self._start(model_path, arguments, folder)
-            except ValueError as error:
-                failure = str(error)
-        run, urls, failure = distributed.broadcast((secrets.token_hex(4), urls, failure))
-        self._servers = [Server(url, timeout_s=config.request_timeout_s) for url in urls]
-        silent = [server.url for server in self._servers if not failure and not server.is_healthy()]
-        if failure or silent:
+        arguments["tensor_parallel_size"] = config.tensor_parallel_size
+        if config.images == "path":
+            arguments["allowed_local_media_path"] = str(self._folder.parent)
+        try:
+            self._connect(model_path, arguments, folder, device)
+        except BaseException:
             self.close()
-            raise ValueError(failure or f"no vLLM server answers at {', '.join(silent)}/health")
-        if distributed.is_first():
-            self._transfer = self._way_for_weights(device)
-        self._run, self._usable = run, list(self._servers)
-        self._set_version(0)
-        if self._processes:  # they hold the policy's folder; others, what nobody knows
-            self._on_each(self._usable, self._name_weights)
+            raise
 
     def generate(
         self, prompts: Sequence[Prompt], sampling: Sampling, finished: Finished | None = None
@@ -155,6 +141,29 @@ class VllmServerBackend:
         self._processes = []
         shutil.rmtree(self._folder, ignore_errors=True)
 
+    def _connect(
+        self, model_path: str | Path, arguments: dict[str, Any], folder: Path, device: torch.device
+    ) -> None:
+        """Find the servers, or start them, and what weights take to them; collective."""
+        config = self.config
+        failure, urls = "", list(config.servers)
+        if distributed.is_first():
+            try:
+                urls = urls or self._start(model_path, arguments, folder)
+            except ValueError as error:
+                failure = str(error)
+        run, urls, failure = distributed.broadcast((secrets.token_hex(4), urls, failure))
+        self._servers = [Server(url, timeout_s=config.request_timeout_s) for url in urls]
+        silent = [server.url for server in self._servers if not failure and not server.is_healthy()]
+        if failure or silent:
+            raise ValueError(failure or f"no vLLM server answers at {', '.join(silent)}/health")
+        if distributed.is_first():
+            self._transfer = self._way_for_weights(device)
+        self._run, self._usable = run, list(self._servers)
+        self._set_version(0)
+        if self._processes:  # they hold the policy's folder; others, what nobody knows
+            self._on_each(self._usable, self._name_weights)
+
     def _start(self, model_path: str | Path, arguments: dict[str, Any], folder: Path) -> list[str]:
         config = self.config
         for number in range(config.start_servers):
@@ -181,7 +190,8 @@ class VllmServerBackend:
         self._weights = f"{self._run}-{version}"
 
     def _name_weights(self, server: Server) -> None:
-        server.ask("POST", "/update_weight_version", {"new_version": self._weights})
+        body = {"new_version": self._weights}
+        server.ask("POST", "/update_weight_version", body, timeout_s=self.config.sync_timeout_s)
 
     def _body(self, prompt: Prompt, sampling: Sampling) -> dict[str, Any]:
         fields = sampling_fields(
@@ -225,8 +235,13 @@ class VllmServerBackend:
     def _send(self, named_weights: Iterator[tuple[str, Tensor]]) -> list[str]:
         """Weights to all servers; the addresses of those that have them all."""
         assert self._transfer is not None, "rank 0 sends"
+        limit_s = self.config.sync_timeout_s
+
+        def pause(server: Server) -> None:
+            server.ask("POST", "/pause?mode=abort", timeout_s=limit_s)
+
         servers = [server for server in self._servers if server.is_healthy()]
-        servers = self._on_each(servers, lambda server: server.ask("POST", "/pause?mode=abort"))
+        servers = self._on_each(servers, pause)
         servers = self._on_each(servers, self._transfer.prepare)
         sent = Fingerprints(self.dtype)
         loaded: dict[Server, set[str]] = {server: set() for server in servers}
@@ -240,14 +255,14 @@ class VllmServerBackend:
             servers = self._on_each(servers, load)
 
         def finish(server: Server) -> None:
-            needed = server.workers("adora_parameters")[0]
+            needed = server.workers("adora_parameters", timeout_s=limit_s)[0]
             check_complete(loaded[server], needed, where=server.url)
             if not server.compared:
-                shares = server.workers("adora_fingerprints")
+                shares = server.workers("adora_fingerprints", timeout_s=limit_s)
                 compare(sent.blocks, add_shares(shares), where=server.url)
                 server.compared = True
             self._name_weights(server)
-            server.ask("POST", "/resume")
+            server.ask("POST", "/resume", timeout_s=limit_s)
 
         return [server.url for server in self._on_each(servers, finish)]
 

@@ -5,14 +5,16 @@ the class below to the worker's own. A CPU build of vLLM packs matrices into ano
 has loaded them and drops the originals; an update would then fail or, with tied embeddings, be
 ignored without a word. Importing this module leaves them as they are.
 
-Methods for servers take one text and return a table. What goes wrong is part of the table: if one
-worker of several raised, vLLM would read the others' answers as those to its next question.
+Methods for servers take one text and return a table. What goes wrong is part of the table
+(`telling`): if one worker of several raised, vLLM would read the others' answers as those to its
+next question.
 """
 
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -39,6 +41,21 @@ def keep_weights_as_they_are() -> None:
 keep_weights_as_they_are()
 
 
+def telling(
+    method: Callable[[Any, str], dict[str, Any]],
+) -> Callable[[Any, str], dict[str, Any]]:
+    """The method with whatever it raises as `error` in its table."""
+
+    @functools.wraps(method)
+    def told(self: Any, text: str) -> dict[str, Any]:
+        try:
+            return method(self, text)
+        except Exception as error:  # vLLM's loaders assert, safetensors has errors of its own
+            return {"error": f"{type(error).__name__}: {error}"}
+
+    return told
+
+
 class WeightReceiver:
     """Methods of a vLLM worker, called by `collective_rpc`; their names must not be vLLM's."""
 
@@ -53,12 +70,10 @@ class WeightReceiver:
         """Take parameters under their HF names; the engine's names of those that were set."""
         return sorted(self.get_model().load_weights(named))
 
+    @telling
     def adora_load_file(self, path: str) -> dict[str, Any]:
         """The same from a safetensors file on a disk that both sides see."""
-        try:
-            return {"loaded": self.adora_load(load_file(path).items())}
-        except (OSError, RuntimeError, ValueError, KeyError) as error:
-            return {"error": f"{type(error).__name__}: {error}"}
+        return {"loaded": self.adora_load(load_file(path).items())}
 
     def adora_place(self) -> dict[str, Any]:
         """Where this worker computes, and the name of the link that it holds."""
@@ -68,27 +83,26 @@ class WeightReceiver:
             "engines": self.vllm_config.parallel_config.data_parallel_size,
         }
 
-    def adora_join(self, told: str) -> dict[str, str]:
+    @telling
+    def adora_join(self, told: str) -> dict[str, Any]:
         """Make a link with the trainer (`vllm_transfer.py` says what is told)."""
         task = json.loads(told)
-        try:
-            if self._adora_link is not None:
-                self._adora_link.close()
-                self._adora_link = None
-            store = join_store(task["host"], task["port"], timeout_s=task["timeout_s"])
-            self._adora_link = WeightLink(
-                store,
-                task["name"],
-                rank=self.rank + 1,
-                size=task["size"],
-                backend=task["backend"],
-                device=self.device,
-                timeout_s=task["timeout_s"],
-            )
-        except (RuntimeError, OSError) as error:
-            return {"error": str(error)}
+        if self._adora_link is not None:
+            link, self._adora_link = self._adora_link, None
+            link.close()
+        store = join_store(task["host"], task["port"], timeout_s=task["timeout_s"])
+        self._adora_link = WeightLink(
+            store,
+            task["name"],
+            rank=self.rank + 1,
+            size=task["size"],
+            backend=task["backend"],
+            device=self.device,
+            timeout_s=task["timeout_s"],
+        )
         return {}
 
+    @telling
     def adora_receive(self, told: str) -> dict[str, Any]:
         """Take one packed row of parameters from the link."""
         task = json.loads(told)
@@ -96,11 +110,8 @@ class WeightReceiver:
         if link is None:
             return {"error": "it holds no link"}
         row = torch.empty(task["num_bytes"], dtype=torch.uint8, device=link.device)
-        try:
-            link.broadcast(row)
-            return {"loaded": self.adora_load(unpack(task["fields"], row))}
-        except (RuntimeError, ValueError, KeyError) as error:
-            return {"error": f"{type(error).__name__}: {error}"}
+        link.broadcast(row)
+        return {"loaded": self.adora_load(unpack(task["fields"], row))}
 
     def adora_parameters(self) -> list[str]:
         """The engine's names of all parameters; tied ones once."""

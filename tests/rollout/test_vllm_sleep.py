@@ -1,10 +1,13 @@
-"""When the engine in the training process sleeps and wakes, with a stand-in for vLLM's engine.
+"""When the engine in the training process sleeps, wakes and fails, with a stand-in for vLLM's.
 
 On CPUs vLLM does not sleep, so this shows the order of calls; what they free needs a GPU.
 """
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,8 +15,10 @@ import torch
 from model_fixtures import TinyModels
 
 from adora_mm.config import VllmConfig
-from adora_mm.rollout import vllm
+from adora_mm.faults import RunFault
+from adora_mm.rollout import Sampling, vllm
 from adora_mm.rollout.vllm import VllmBackend
+from adora_mm.rollout.watched import WatchedBackend
 from adora_mm.rollout.weight_sync import Fingerprints, WeightSyncError
 
 
@@ -35,6 +40,10 @@ class StandIn:
 
     def update_weight_version(self, version: str) -> None:
         self.calls.append(("version", version))
+
+    def generate(self, inputs: list[Any], params: list[Any], use_tqdm: bool) -> list[Any]:
+        self.calls.append("generate")
+        raise RuntimeError("CUDA out of memory")
 
     def reset_prefix_cache(self) -> None:
         self.calls.append("forget prompts")
@@ -131,3 +140,18 @@ def test_an_engine_that_ignores_a_weight_stops_the_run_at_the_first_update(
     new = {name: weight.detach() + 1 for name, weight in weights.items()}
     with pytest.raises(WeightSyncError, match=r"1 of 4 blocks differ \(language/1\)"):
         backend.update_weights(new.items(), version=1)
+
+
+def test_an_engine_that_fails_is_not_asked_again(
+    monkeypatch: pytest.MonkeyPatch, tiny_model: TinyModels, tmp_path: Path
+) -> None:
+    """Half-done requests stay in it, and ranks that share it count calls."""
+    monkeypatch.setitem(sys.modules, "vllm", SimpleNamespace(SamplingParams=dict))
+    backend, engine, _ = made(monkeypatch, tiny_model, "cpu")
+    watched = WatchedBackend(
+        backend, timeout_s=60, retries=3, folder=tmp_path, say=print, leave=pytest.fail
+    )
+    prompts = tiny_model("qwen2").prompts
+    with pytest.raises(RunFault, match=r"vLLM failed \(RuntimeError: CUDA out of memory\); go on"):
+        watched.generate(prompts, Sampling(num_completions=1, max_new_tokens=4, temperature=0.0))
+    assert engine.calls.count("generate") == 1
