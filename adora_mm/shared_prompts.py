@@ -204,7 +204,8 @@ def _rows(block: Block, device: torch.device) -> tuple[Tensor, Tensor]:
     which of the G * R places of responses hold a token.
 
     Padding is on the right, where causality hides it from every real token, so any token may stand
-    there. Made on the host: on a GPU, counting what is real would wait for it.
+    there. Made on the host from the lengths: on a GPU, counting what is real would wait for it, and
+    the dry run of a plan (`plan/dry_run.py`) has no values to count.
     """
     lengths_G1 = torch.tensor(block.response_tokens)[:, None]
     starts_G1 = block.prompt_tokens + lengths_G1.cumsum(0) - lengths_G1
@@ -212,7 +213,9 @@ def _rows(block: Block, device: torch.device) -> tuple[Tensor, Tensor]:
     last = block.prompt_tokens + sum(block.response_tokens) - 1
     responses_GR = (starts_G1 + steps_R).clamp(max=last)
     prompts_GP = torch.arange(block.prompt_tokens).expand(len(lengths_G1), -1)
-    real_M = (steps_R < lengths_G1).flatten().nonzero()[:, 0]
+    real_M = torch.cat(
+        [row * len(steps_R) + steps_R[:length] for row, length in enumerate(block.response_tokens)]
+    )
     return torch.cat([prompts_GP, responses_GR], dim=1).to(device), real_M.to(device)
 
 

@@ -1,5 +1,6 @@
 r"""Answers that are statements: `AB \parallel CD`, `\triangle ABC \sim \triangle DEF`, north-east,
-3:30 pm. Each has a canonical key, so that two spellings of one statement compare as equal keys.
+3:30 pm, "(1) Zoey is a knight, (2) Oliver is a knave". Each has a canonical key, so that two
+spellings of one statement compare as equal keys.
 
 A text that is no such statement has no key and is compared as a value or as words.
 """
@@ -55,10 +56,16 @@ _HEDGES = {
     "no": re.compile(r"\b(?:yes|or|but|maybe|unless|true)\b", re.IGNORECASE),
 }
 _MAX_CHARS = 120
+_ROLE = re.compile(r"(?:\(?\d{1,2}[).:]\s*)?([A-Z][\w'-]*) is an? ([A-Za-z]+)")
+_LAYOUT = re.compile(r"\\text\s*|\\(?:begin|end)\{[a-z]+\*?\}(?:\{[lcr]+\})?|\\quad|[{}*&$]")
+_BETWEEN_ROLES = re.compile(r"\\\\|[,;.]?\s+and\s+|[,;]|\.(?=\s|$)|\s(?=\(?\d{1,2}[).:]\s)")
+_MAX_ROLES_CHARS = 1000
 
 
 def statement(text: str) -> tuple[str, ...] | None:
     """The canonical key of a normalised text; None when it is no statement of these kinds."""
+    if " is a" in text and (roles := _roles(text)) is not None:
+        return roles
     if len(text) > _MAX_CHARS:
         return None
     text = text.strip(" .$")
@@ -128,6 +135,20 @@ def _correspondence(left: list[str], right: list[str]) -> tuple[str, str]:
                 order = [(start + step * k) % len(first) for k in range(len(first))]
                 found.append(("".join(first[k] for k in order), "".join(second[k] for k in order)))
     return min(found)
+
+
+# -- roles ------------------------------------------------------------------------------------
+def _roles(text: str) -> tuple[str, ...] | None:
+    """Who is what, in any order; None as soon as a part says anything else."""
+    if len(text) > _MAX_ROLES_CHARS:
+        return None
+    plain = " ".join(_LAYOUT.sub(" ", text.replace("\n", ";")).split())
+    parts = [part.strip() for part in _BETWEEN_ROLES.split(plain)]
+    found = [_ROLE.fullmatch(part.removeprefix("and ")) for part in parts if part]
+    if not found or not all(found):
+        return None
+    said = {f"{match[1]}: {match[2]}".casefold() for match in found if match}
+    return "roles", *sorted(said)
 
 
 # -- times of day -----------------------------------------------------------------------------
