@@ -111,9 +111,10 @@ def test_ranks_of_one_machine_talk_on_loopback(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(peers.socket, "create_server", listen)
     monkeypatch.setattr(peers.distributed, "place", lambda: (0, 2))
     monkeypatch.setattr(peers.distributed, "broadcast", lambda value: value)
+    monkeypatch.setitem(os.environ, "WORLD_SIZE", "2")
     monkeypatch.setitem(os.environ, "LOCAL_WORLD_SIZE", "2")
     monkeypatch.setitem(os.environ, "MASTER_ADDR", "10.0.0.1")
     assert peers.connect() is None
     monkeypatch.setitem(os.environ, "LOCAL_WORLD_SIZE", "1")  # another machine's rank must reach it
     assert peers.connect() is None
-    assert asked == ["127.0.0.1", "10.0.0.1"]
+    assert asked == ["127.0.0.1", ""]  # all addresses, and only for whoever knows the secret
