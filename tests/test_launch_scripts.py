@@ -38,9 +38,7 @@ echo "CORES ${SRUN_CPUS_PER_TASK:-1}"
 for id in $(seq 0 $((SLURM_JOB_NUM_NODES - 1))); do SLURM_NODEID=$id "$@" || exit 1; done
 """
 SCONTROL = r"""#!/bin/bash
-[[ "$*" == "show hostnames gpu[07-08]" ]] && printf 'gpu07
-gpu08
-'
+[[ "$*" == "show hostnames gpu[07-08]" ]] && echo gpu07 && sleep 0.2 && echo gpu08
 """
 SMI = '#!/bin/bash\nfor i in $(seq "${FAKE_GPUS:-0}"); do echo "GPU $i: Fake"; done\n'
 

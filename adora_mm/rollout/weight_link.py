@@ -59,7 +59,7 @@ class WeightLink:
             prefixed = PrefixStore(name, store)
             make = _nccl if backend == "nccl" else _gloo
             self._group: Any = make(prefixed, store, rank, size, timeout_s)
-        except (RuntimeError, AttributeError) as error:  # a torch without NCCL has no such group
+        except (RuntimeError, OSError, AttributeError) as error:  # a torch without NCCL lacks it
             raise LinkBroken(f"no {backend} link: {_short(error)}") from error
         # NCCL connects at the first collective: now, where it can still be told apart.
         self.broadcast(torch.zeros(1, dtype=torch.uint8, device=self.device))

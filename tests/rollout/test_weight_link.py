@@ -87,6 +87,15 @@ def test_who_does_not_come_is_not_waited_for_without_end() -> None:
         end(store, "alone", 0, timeout_s=0.2)
 
 
+def test_an_interface_that_is_gone_breaks_the_link_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreachable(urls: list[str]) -> str:
+        raise OSError("Network is unreachable")
+
+    monkeypatch.setattr(weight_link, "address_towards", unreachable)
+    with pytest.raises(LinkBroken, match="no gloo link: Network is unreachable"):
+        end(open_store("127.0.0.1", 0, timeout_s=1), "cut", 0)
+
+
 def test_an_address_in_use_or_of_another_machine_is_named() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
