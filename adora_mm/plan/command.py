@@ -131,11 +131,11 @@ def count_problems(config: RunConfig) -> int | None:
     folders = [config.data.train] if isinstance(config.data.train, str) else config.data.train
     wanted, total = config.data.generate, 0
     for name in folders:
-        folder, _, split = name.rpartition("@") if "@" in name else (name, "", "train")
+        folder, _, split = name.rpartition("@") if "@" in name else (name, "", "")
         if Path(folder).exists():
             total += len(load_problems(name))
         elif wanted is not None and wanted.folder == folder:
-            total += wanted.counts.get(split, 0)
+            total += wanted.counts.get(split, 0) if split else sum(wanted.counts.values())
         else:
             return None
     limit = config.data.train_limit

@@ -13,7 +13,7 @@ from transformers import MixtralConfig
 from adora_mm.cli import main
 from adora_mm.config import load_config
 from adora_mm.plan.blueprint import policy_config
-from adora_mm.plan.command import headline_of, look_ahead
+from adora_mm.plan.command import count_problems, headline_of, look_ahead
 from adora_mm.plan.gpus import PRESETS
 from adora_mm.plan.memory import plan_memory
 from adora_mm.plan.speed import Assumptions, forward_work, step_time
@@ -114,6 +114,14 @@ def test_steps_wait_for_the_data_where_a_recipe_counts_in_episodes() -> None:
     counted = look_ahead(config, gpu=None, gpus=1, problems=480).plan
     assert counted is not None
     assert counted.total_steps == 20
+
+
+@pytest.mark.parametrize(("train", "count"), [("none@train", 20), ("none", 27), ("other", None)])
+def test_problems_that_would_be_generated_are_counted(train: str, count: int | None) -> None:
+    """Without a split a run takes all of the folder."""
+    generate = "data.generate={folder: none, counts: {train: 20, val: 7}}"
+    config = load_config("geo3k_tiny", [f"data.train={train}", generate])
+    assert count_problems(config) == count
 
 
 # ------------------------------------------------------------------------------------ time
