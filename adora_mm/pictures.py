@@ -15,7 +15,6 @@ from PIL import Image
 from transformers import AutoImageProcessor
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_resize
 
-from adora_mm.data.images import MAX_ASPECT
 from adora_mm.prompts import PromptError
 
 RESIZED_TOKENS = (4, 16384)
@@ -83,11 +82,6 @@ def resized_to(
     if "resized_width" in wanted:
         width, height = wanted["resized_width"], wanted["resized_height"]
         least, most = (tokens * unit**2 for tokens in RESIZED_TOKENS)
-        if max(width, height) > MAX_ASPECT * min(width, height):
-            raise PromptError(
-                f"problem {problem_id}: an image is to be {width}x{height} px, but the limit is "
-                f"{MAX_ASPECT}:1; change resized_width or resized_height in its messages"
-            )
     height, width = smart_resize(height, width, unit, min_pixels=least, max_pixels=max(least, most))
     if wanted and width * height > limit:
         raise PromptError(

@@ -128,6 +128,7 @@ def test_a_stored_problem_loads_as_it_was(folder: Path) -> None:
             "min_pixels must be a whole number",
         ),
         ([user(image("data:image/png;base64,\u00e9"), text("x"))], "not an image in base64"),
+        ([user(image("0.png", resized_height=1, resized_width=1000), text("x"))], "limit is 150:1"),
         ([user({**text("x"), "image": "0.png"})], "a text and an image; make it two parts"),
         ([user(image(), text("x"))], "have 1 image parts, but 0 images are named"),
     ],
@@ -248,18 +249,6 @@ def test_a_picture_cannot_ask_for_more_than_the_run_allows(
     asks_less = encode(tiny, folder, {"max_pixels": 4_000}, min_pixels=20_000)
     ((height, width),) = sizes_of(asks_less, tiny.processor.image_processor)
     assert height * width <= 4_000, "what the picture says goes before data.min_pixels"
-
-
-def test_a_size_that_no_processor_takes_is_the_problems_fault(
-    tiny_model: TinyModels, folder: Path
-) -> None:
-    """A PromptError, which `data.on_bad=drop` leaves out, from the headers too."""
-    shape = image("0.png", resized_height=1, resized_width=1000)
-    problem = load_one(folder, user(shape, text("x")))
-    processor = tiny_model("qwen2_5_vl").processor
-    for read in (processor.encode, processor.check_length):
-        with pytest.raises(PromptError, match=r"problem p: .*1000x1 px, but the limit is 150:1"):
-            read(problem)
 
 
 def test_vllm_is_told_not_to_resize_again(tiny_model: TinyModels) -> None:

@@ -19,6 +19,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from adora_mm.data.images import MAX_ASPECT
+
 ROLES = ("system", "user", "assistant")
 MOST_PX = 2**31
 """Nothing larger is a size: what comes after reckons in floats."""
@@ -152,6 +154,9 @@ def _sizes(part: Mapping[str, Any]) -> dict[str, int]:
             raise ValueError(f"{key} must be a whole number of at least 1, not {value!r:.60}")
     if ("resized_height" in sizes) != ("resized_width" in sizes):
         raise ValueError("resized_height and resized_width go together; give both or neither")
+    sides = sorted((sizes.get("resized_height", 1), sizes.get("resized_width", 1)))
+    if sides[1] > MAX_ASPECT * sides[0]:
+        raise ValueError(f"{sides[1]} to {sides[0]} px is too narrow: the limit is {MAX_ASPECT}:1")
     if sizes.get("min_pixels", 1) > sizes.get("max_pixels", sizes.get("min_pixels", 1)):
         raise ValueError(
             f"min_pixels={sizes['min_pixels']} is over max_pixels={sizes['max_pixels']}"
