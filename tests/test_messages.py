@@ -123,6 +123,13 @@ def test_a_stored_problem_loads_as_it_was(folder: Path) -> None:
         ([user(image("0.png", max_pixels=0), text("x"))], "max_pixels must be a whole number"),
         ([user(image("/etc/passwd"), text("x"))], "must stay inside"),
         ([user(image("data:image/png;base64,AAAA"), text("x"))], "adora prep jsonl writes such"),
+        (
+            [user(image("0.png", min_pixels=10**400), text("x"))],
+            "min_pixels must be a whole number",
+        ),
+        ([user(image("data:image/png;base64,\u00e9"), text("x"))], "not an image in base64"),
+        ([user(image("0.png", resized_height=1, resized_width=1000), text("x"))], "limit is 150:1"),
+        ([user({**text("x"), "image": "0.png"})], "a text and an image; make it two parts"),
         ([user(image(), text("x"))], "have 1 image parts, but 0 images are named"),
     ],
 )
@@ -136,6 +143,29 @@ def test_what_is_wrong_is_named_with_its_row(
 def test_images_are_named_once(folder: Path) -> None:
     with pytest.raises(ValueError, match="name them once"):
         load_one(folder, user(image("0.png"), text("x")), images=["0.png"])
+
+
+@pytest.mark.parametrize("images", [5, "0.png", None, [0]], ids=str)
+def test_a_rows_images_are_a_list_of_names(folder: Path, images: object) -> None:
+    with pytest.raises(ValueError, match="row 1: 'images' must be"):
+        load_one(folder, user(image(), text("x")), images=images)
+
+
+def test_tags_in_a_text_are_pictures_of_the_row(folder: Path) -> None:
+    """As verl's tables have them; without pictures the words stay as they are."""
+    content = "<image>Is <image> the same?"
+    problem = load_one(folder, {"role": "user", "content": content}, images=["1.png", "0.png"])
+    assert problem.images == (folder / "1.png", folder / "0.png")
+    assert problem.messages[0]["content"] == [image(), text("Is "), image(), text(" the same?")]
+    assert problem.question == "Is \n the same?"
+    (plain,) = build_messages(load_one(folder, user(text("<image>"))), num_images=0)
+    assert plain["content"] == "<image>"
+    with pytest.raises(ValueError, match="have 2 image parts, but 1 images are named"):
+        load_one(folder, {"role": "user", "content": content}, images=["1.png"])
+    mixed = [{"role": "system", "content": "<image> is a tag"}, user(image("0.png"), text("?"))]
+    stored = problem_record(load_one(folder, *mixed), ["0.png"])
+    (again,) = load_problems(write_rows(folder / "stored.jsonl", stored))
+    assert again.messages[0]["content"] == "<image> is a tag"
 
 
 # ----------------------------------------------------------------------------- their sizes
@@ -294,7 +324,7 @@ def test_prep_takes_a_mapped_prompt_and_pictures_of_their_own_column(
 ) -> None:
     """As verl's tables have it; a column `question` beside it is not the prompt then."""
     row = {
-        "prompt": [user(image(), text("Find x."))],
+        "prompt": [{"role": "user", "content": "<image>Find x."}],
         "question": "something else",
         "images": ["1.png"],
         "reward_model": {"ground_truth": "4"},
@@ -316,6 +346,7 @@ def test_prep_takes_a_mapped_prompt_and_pictures_of_their_own_column(
         (image("data:image/png;base64,AAAA"), [], "image 1: not an image"),
         (image("none.png"), [], "cannot be read"),
         (image(), [], "more image parts than images"),
+        (image("data:image/png;base64,\u00e9"), [], "not an image in base64"),
         (image("0.png"), ["1.png"], "more images in column 'images' than image parts"),
     ],
 )

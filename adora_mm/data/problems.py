@@ -150,20 +150,21 @@ def _parse_row(line: bytes, folder: Path) -> Problem:
 
 def _take_messages(record: dict[str, Any]) -> tuple[Mapping[str, Any], ...]:
     """A row's messages; its images and, unless it has one, its question are filled in from them."""
-    read = read_messages(record["messages"])
+    own = _texts(record, "images")
+    read = read_messages(record["messages"], tags=bool(own))
     record["question"] = record.get("question") or read.question
     named = [address for address in read.addresses if address is not None]
     for address in named:
         if embedded_image(address) is not None:
             raise ValueError("an image in base64; adora prep jsonl writes such images to files")
-    if named and record.get("images"):
+    if named and own:
         raise ValueError("images are named in 'messages' and in 'images'; name them once")
     if named:
         record["images"] = named
-    if len(record.get("images") or ()) != len(read.addresses):
+    if len(record.get("images", ())) != len(read.addresses):
         raise ValueError(
-            f"'messages' have {len(read.addresses)} image parts, but "
-            f"{len(record.get('images') or ())} images are named"
+            f"'messages' have {len(read.addresses)} image parts, but {len(named or own)} images "
+            "are named"
         )
     return read.messages
 

@@ -9,8 +9,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from adora_mm.batching import rank_share
 from adora_mm.config import RunConfig, load_config
 from adora_mm.data import load_problems
+from adora_mm.families import refuse_unsupported
 from adora_mm.plan.blueprint import policy_config
 from adora_mm.plan.gpus import PRESETS, Gpu, visible_gpu
 from adora_mm.plan.memory import Memory, plan_memory, remedies
@@ -71,6 +73,7 @@ def headline_of(words: Sequence[str]) -> str:
 def outlook_of(arguments: argparse.Namespace) -> tuple[Outlook, RunConfig]:
     """What the command's arguments ask for. Raises ValueError."""
     config = load_config(arguments.recipe, arguments.overrides)
+    _check_amounts(arguments)
     gpu, gpus = _gpus(arguments)
     outlook = look_ahead(
         config,
@@ -96,7 +99,9 @@ def look_ahead(
 ) -> Outlook:
     """The plan of a recipe on `gpus` GPUs (`gpu` None: processes on CPUs). Raises ValueError."""
     assumed = assumed or Assumptions()
+    _check_ranks(config, gpus)
     model_config, source = policy_config(config.policy.path)
+    refuse_unsupported(model_config, config.policy.path)
     memory_gib = gpu.memory_gib if gpu else None
     memory = plan_memory(config, model_config, ranks=gpus, gpu_gib=memory_gib)
     lengths = expected(config, model_config, prompt=prompt, response=response)
@@ -126,11 +131,11 @@ def count_problems(config: RunConfig) -> int | None:
     folders = [config.data.train] if isinstance(config.data.train, str) else config.data.train
     wanted, total = config.data.generate, 0
     for name in folders:
-        folder, _, split = name.rpartition("@") if "@" in name else (name, "", "train")
+        folder, _, split = name.rpartition("@") if "@" in name else (name, "", "")
         if Path(folder).exists():
             total += len(load_problems(name))
         elif wanted is not None and wanted.folder == folder:
-            total += wanted.counts.get(split, 0)
+            total += wanted.counts.get(split, 0) if split else sum(wanted.counts.values())
         else:
             return None
     limit = config.data.train_limit
@@ -150,6 +155,18 @@ def as_json(outlook: Outlook) -> dict[str, Any]:
         "step_s": outlook.time.total_s if outlook.time else None,
         "remedies": [{"change": words, "peak_bytes": size} for words, size in outlook.remedies],
     }
+
+
+def _check_ranks(config: RunConfig, ranks: int) -> None:
+    """Raise ValueError for what a run on so many processes would refuse at its start."""
+    rollout, minibatch = config.rollout, config.train.prompts_per_minibatch
+    rank_share(rollout.prompts_per_step, minibatch, rank=0, world_size=ranks)
+    size = rollout.vllm.tensor_parallel_size
+    if rollout.backend == "vllm" and ranks % size:
+        raise ValueError(
+            f"rollout.vllm.tensor_parallel_size={size} does not divide --gpus {ranks}; with "
+            "rollout.backend=vllm every engine takes that many"
+        )
 
 
 def _plan(config: RunConfig, problems: int | None) -> Plan | None:
@@ -179,6 +196,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--response-tokens", type=int, help="mean response")
     parser.add_argument("--json", action="store_true")
     return parser
+
+
+def _check_amounts(arguments: argparse.Namespace) -> None:
+    for name in ("gpu_gb", "tflops", "bandwidth", "problems", "prompt_tokens", "response_tokens"):
+        value = getattr(arguments, name)
+        if value is not None and not 0 < value < float("inf"):
+            raise ValueError(f"--{name.replace('_', '-')} {value}: must be above 0")
 
 
 def _assumed(arguments: argparse.Namespace) -> Assumptions:

@@ -153,7 +153,7 @@ def _messages(
     if not own_prompt and (value is None or cell(record, columns["question"]) is not None):
         return None
     try:
-        return read_messages(value)
+        return read_messages(value, tags=cell(record, columns["images"]) not in (None, "", []))
     except ValueError as error:
         raise RowError("bad messages", f"column {columns['messages']!r}: {error}") from error
 

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from transformers import MixtralConfig
 
 from adora_mm.cli import main
 from adora_mm.config import load_config
 from adora_mm.plan.blueprint import policy_config
-from adora_mm.plan.command import headline_of, look_ahead
+from adora_mm.plan.command import count_problems, headline_of, look_ahead
 from adora_mm.plan.gpus import PRESETS
 from adora_mm.plan.memory import plan_memory
 from adora_mm.plan.speed import Assumptions, forward_work, step_time
@@ -82,13 +83,27 @@ def test_json_has_the_same_numbers(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [(["--mfu", "0"], "--mfu is a share"), (["--gpus", "0"], "--gpus 0"),
-     (["policy.path=no/such-model"], "plans know by heart")],
+     (["policy.path=no/such-model"], "plans know by heart"),
+     (["--gpus", "5"], "train.prompts_per_minibatch=24 does not divide over 5 processes"),
+     (["rollout.backend=vllm", "rollout.vllm.tensor_parallel_size=2", "--gpus", "3"],
+      "rollout.vllm.tensor_parallel_size=2 does not divide --gpus 3"),
+     (["--gpu-gb", "-5"], "--gpu-gb -5.0: must be above 0"),
+     (["--gpu-gb", "nan"], "--gpu-gb nan"), (["--problems", "0"], "--problems 0"),
+     (["--gpu", "h100", "--response-tokens", "-4"], "--response-tokens -4")],
 )  # fmt: skip
 def test_mistakes_are_one_line(
     words: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["plan", "geo3k_tiny", *words]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_policy_that_cannot_be_trained_has_no_plan(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    MixtralConfig().save_pretrained(tmp_path)
+    assert main(["plan", "geo3k_tiny", f"policy.path={tmp_path}"]) == 2
+    assert "is a mixture of experts" in capsys.readouterr().err
 
 
 def test_steps_wait_for_the_data_where_a_recipe_counts_in_episodes() -> None:
@@ -99,6 +114,14 @@ def test_steps_wait_for_the_data_where_a_recipe_counts_in_episodes() -> None:
     counted = look_ahead(config, gpu=None, gpus=1, problems=480).plan
     assert counted is not None
     assert counted.total_steps == 20
+
+
+@pytest.mark.parametrize(("train", "count"), [("none@train", 20), ("none", 27), ("other", None)])
+def test_problems_that_would_be_generated_are_counted(train: str, count: int | None) -> None:
+    """Without a split a run takes all of the folder."""
+    generate = "data.generate={folder: none, counts: {train: 20, val: 7}}"
+    config = load_config("geo3k_tiny", [f"data.train={train}", generate])
+    assert count_problems(config) == count
 
 
 # ------------------------------------------------------------------------------------ time
