@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.profiler import ProfilerActivity, profile
+from allocations import most_allocated
 from training_step import TEXT_TOKENS, make_group, make_model
 
 from adora_mm import distributed
@@ -193,9 +193,7 @@ def measure(case: Case, folder: Path, out: Path) -> None:
     engine.update(minibatch)
     data = rollout_bytes(minibatch, group)
     kept = alive_bytes() - data - before
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as events:
-        engine.update(minibatch)
-    peak = kept + most_allocated(events)
+    peak = kept + most_allocated(lambda: engine.update(minibatch))
     if distributed.is_first():
         result = {"kept": kept, "peak": peak, "before_update": given - data - before}
         out.write_text(json.dumps(result))
@@ -228,20 +226,6 @@ def rollout_bytes(minibatch: Any, group: Any) -> int:
 
 def vars_of(record: Any) -> list[Any]:
     return [getattr(record, name) for name in record.__dataclass_fields__]
-
-
-def most_allocated(events: Any) -> int:
-    """The highest sum of allocations less frees since the watch began."""
-    changes = [
-        (event.start_ns(), event.nbytes())
-        for event in events.profiler.kineto_results.events()
-        if event.name() == "[memory]"
-    ]
-    now = most = 0
-    for _, size in sorted(changes):
-        now += size
-        most = max(most, now)
-    return most
 
 
 if __name__ == "__main__":

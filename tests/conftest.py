@@ -63,6 +63,16 @@ def shared_data() -> Path:
     return folder
 
 
+@pytest.fixture(autouse=True)
+def _threads_given_back() -> Iterator[None]:
+    """A run in this process sets PyTorch's threads, and kernels' workspaces grow with them."""
+    torch = sys.modules.get("torch")
+    before = torch.get_num_threads() if torch else 0
+    yield
+    if torch and torch.get_num_threads() != before:
+        torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="session")
 def one_thread() -> Iterator[None]:
     """PyTorch on one thread: faster for tiny models, and sums keep their order."""

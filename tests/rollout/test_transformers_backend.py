@@ -8,12 +8,13 @@ log-probs within 1e-5.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 import torch
 from model_fixtures import KINDS, Case, Tiny, TinyModels
+from rollout_fixtures import tokens
 from transformers import DynamicCache
 
 from adora_mm.models import ResponseScorer, collate_prompts
@@ -46,10 +47,6 @@ def push_tokens(tiny: Tiny, model: Any, push: Mapping[str, float]) -> None:
 def sampling(**changes: Any) -> Sampling:
     settings: dict[str, Any] = {"num_completions": 4, "max_new_tokens": 10, "temperature": 0.9}
     return Sampling(**settings | changes)
-
-
-def tokens(groups: Sequence[Sequence[Completion]]) -> list[list[tuple[int, ...]]]:
-    return [[completion.token_ids for completion in group] for group in groups]
 
 
 @torch.no_grad()

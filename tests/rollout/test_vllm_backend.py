@@ -20,6 +20,7 @@ from model_fixtures import (
     save_tiny,
     spread_weights,
 )
+from rollout_fixtures import tokens
 
 from adora_mm import distributed
 from adora_mm.config import VllmConfig
@@ -77,10 +78,6 @@ def served(
     one = Served(tiny_model(request.param), other)
     yield one
     one.backend.close()
-
-
-def tokens(groups: list[list[Completion]]) -> list[list[tuple[int, ...]]]:
-    return [[completion.token_ids for completion in group] for group in groups]
 
 
 def trainer_greedy(folder: Path, tiny: Tiny) -> list[list[Completion]]:

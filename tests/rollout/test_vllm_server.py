@@ -8,17 +8,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 from model_fixtures import Tiny, TinyModels, save_tiny
+from rollout_fixtures import server_backend, tokens
 
 from adora_mm import distributed
 from adora_mm.config import VllmConfig
 from adora_mm.models import load_policy
-from adora_mm.rollout import Sampling, build_backend
+from adora_mm.rollout import Sampling
 from adora_mm.rollout.transformers import TransformersBackend
 from adora_mm.rollout.vllm_queue import NoServerLeft
 from adora_mm.rollout.vllm_server import VllmServerBackend
-from adora_mm.types import Completion
 
 pytestmark = [pytest.mark.vllm, pytest.mark.slow]
 
@@ -29,26 +28,6 @@ SMALL = VllmConfig(
     kv_cache_gb=0.25, enforce_eager=True, max_sequences=32, start_servers=2, request_retries=1,
     sync_bucket_mb=1,
 )  # fmt: skip
-
-
-def tokens(groups: list[list[Completion]]) -> list[list[tuple[int, ...]]]:
-    return [[completion.token_ids for completion in group] for group in groups]
-
-
-def backend_of(tiny: Tiny, config: VllmConfig, folder: Path, said: list[str]) -> VllmServerBackend:
-    backend = build_backend(
-        "vllm_server",
-        str(tiny.folder),
-        tiny.processor,
-        dtype=torch.float32,
-        device=torch.device("cpu"),
-        config=config,
-        max_model_len=512,
-        folder=folder,
-        say=said.append,
-    )
-    assert isinstance(backend, VllmServerBackend)
-    return backend
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +45,7 @@ def backend(
     tiny: Tiny, said: list[str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[VllmServerBackend]:
     distributed.start(1)
-    one = backend_of(tiny, SMALL, tmp_path_factory.mktemp("servers"), said)
+    one = server_backend(tiny, SMALL, tmp_path_factory.mktemp("servers"), said.append)
     yield one
     one.close()
 
@@ -132,10 +111,10 @@ def test_a_killed_servers_work_goes_to_the_other_and_then_the_run_stops(
 def test_a_server_that_cannot_start_says_why(tiny: Tiny, tmp_path: Path) -> None:
     wrong = SMALL.model_copy(update={"start_servers": 1, "server_arguments": ("--no-such-word",)})
     with pytest.raises(ValueError, match=r"ended while starting.*no-such-word"):
-        backend_of(tiny, wrong, tmp_path, [])
+        server_backend(tiny, wrong, tmp_path, print)
 
 
 def test_a_server_that_does_not_answer_is_named(tiny: Tiny, tmp_path: Path) -> None:
     absent = SMALL.model_copy(update={"servers": ("http://127.0.0.1:9",)})
     with pytest.raises(ValueError, match=r"no vLLM server answers at http://127\.0\.0\.1:9/health"):
-        backend_of(tiny, absent, tmp_path, [])
+        server_backend(tiny, absent, tmp_path, print)

@@ -7,15 +7,14 @@ from pathlib import Path
 import pytest
 import torch
 from model_fixtures import TinyModels, save_tiny
+from rollout_fixtures import server_backend, tokens
 
 from adora_mm import distributed
 from adora_mm.config import VllmConfig
 from adora_mm.models import load_policy
-from adora_mm.rollout import Sampling, build_backend
+from adora_mm.rollout import Sampling
 from adora_mm.rollout.transformers import TransformersBackend
-from adora_mm.rollout.vllm_server import VllmServerBackend
 from adora_mm.rollout.weight_sync import Fingerprints, add_shares
-from adora_mm.types import Completion
 
 pytestmark = [pytest.mark.vllm, pytest.mark.slow]
 
@@ -24,10 +23,6 @@ TWO = VllmConfig(
     kv_cache_gb=0.25, enforce_eager=True, max_sequences=32, tensor_parallel_size=2,
     sync_bucket_mb=1,
 )  # fmt: skip
-
-
-def tokens(groups: list[list[Completion]]) -> list[list[tuple[int, ...]]]:
-    return [[completion.token_ids for completion in group] for group in groups]
 
 
 @pytest.mark.parametrize(
@@ -42,18 +37,8 @@ def test_both_workers_take_an_update_and_prove_it(
     tiny = tiny_model(kind)
     save_tiny(kind, tmp_path / "other", seed=1)
     other = load_policy(tmp_path / "other")
-    backend = build_backend(
-        "vllm_server",
-        str(tiny.folder),
-        tiny.processor,
-        dtype=torch.float32,
-        device=torch.device("cpu"),
-        config=TWO.model_copy(update={"weight_transfer": weight_transfer}),
-        max_model_len=512,
-        folder=tmp_path / "logs",
-        say=print,
-    )
-    assert isinstance(backend, VllmServerBackend)
+    config = TWO.model_copy(update={"weight_transfer": weight_transfer})
+    backend = server_backend(tiny, config, tmp_path / "logs", print)
     try:
         before = tokens(backend.generate(tiny.prompts, GREEDY))
         backend.update_weights(other.named_parameters(), version=1)

@@ -10,17 +10,16 @@ from pathlib import Path
 import pytest
 import torch
 from model_fixtures import Tiny, TinyModels, save_tiny
+from rollout_fixtures import server_backend, tokens
 from torch import Tensor
 
 from adora_mm import distributed
 from adora_mm.config import VllmConfig
 from adora_mm.models import load_policy
-from adora_mm.rollout import Sampling, build_backend
+from adora_mm.rollout import Sampling
 from adora_mm.rollout.transformers import TransformersBackend
 from adora_mm.rollout.vllm_process import ServerProcess, start_server
 from adora_mm.rollout.vllm_requests import engine_arguments
-from adora_mm.rollout.vllm_server import VllmServerBackend
-from adora_mm.types import Completion
 
 pytestmark = [pytest.mark.vllm, pytest.mark.slow]
 
@@ -29,10 +28,6 @@ SMALL = VllmConfig(
     kv_cache_gb=0.25, enforce_eager=True, max_sequences=32, start_servers=2, request_retries=1,
     sync_bucket_mb=1, sync_timeout_s=10.0,
 )  # fmt: skip
-
-
-def tokens(groups: list[list[Completion]]) -> list[list[tuple[int, ...]]]:
-    return [[completion.token_ids for completion in group] for group in groups]
 
 
 class Setup:
@@ -46,19 +41,7 @@ class Setup:
         self.other = load_policy(folder / "other")
         own = TransformersBackend(folder / "other", tiny.processor)
         self.expected = tokens(own.generate(tiny.prompts, GREEDY))
-        backend = build_backend(
-            "vllm_server",
-            str(tiny.folder),
-            tiny.processor,
-            dtype=torch.float32,
-            device=torch.device("cpu"),
-            config=SMALL,
-            max_model_len=512,
-            folder=folder / "logs",
-            say=self.said.append,
-        )
-        assert isinstance(backend, VllmServerBackend)
-        self.backend = backend
+        self.backend = server_backend(tiny, SMALL, folder / "logs", self.said.append)
         self.anew: ServerProcess | None = None
 
     def first(self) -> int:

@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 import torch
 from model_fixtures import KINDS, Tiny, TinyModels, save_tiny
+from rollout_fixtures import tokens
 
 from adora_mm.faults import NonFiniteError
 from adora_mm.models import ResponseScorer, collate_prompts, load_policy
 from adora_mm.rollout import Sampling, build_backend
 from adora_mm.rollout.transformers import TransformersBackend
-from adora_mm.types import Completion
 
 SAMPLING = Sampling(num_completions=2, max_new_tokens=12, temperature=0.9)
 
 
 def backend_of(tiny: Tiny) -> TransformersBackend:
     return TransformersBackend(tiny.folder, tiny.processor)
-
-
-def tokens(groups: Sequence[Sequence[Completion]]) -> list[list[tuple[int, ...]]]:
-    return [[completion.token_ids for completion in group] for group in groups]
 
 
 @pytest.mark.parametrize("kind", KINDS)
