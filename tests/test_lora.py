@@ -120,14 +120,16 @@ def test_the_merged_model_is_plain_and_computes_the_same(
     merged = dict(plain_weights(model, partitioned=False))
     assert merged.keys() == base.keys()
     model.save_pretrained(tmp_path, state_dict=merged)
-    torch.testing.assert_close(
-        logprobs(tiny, load_policy(tmp_path).eval()), logprobs(tiny, model), atol=3e-5, rtol=0
-    )
     untouched = [n for n, p in base.items() if torch.equal(merged[n], p)]
     assert 0 < len(untouched) < len(base)
     for name, parameter in model.named_parameters():  # the policy itself was not merged
         if ".lora_" not in name:
             assert torch.equal(parameter, base[name.replace(".base_layer.", ".")]), name
+    # In double precision, so that only what merging rounds is left.
+    saved = load_policy(tmp_path).eval().double()
+    torch.testing.assert_close(
+        logprobs(tiny, saved), logprobs(tiny, model.double()), atol=5e-6, rtol=0
+    )
 
 
 @pytest.mark.parametrize("kind", ["qwen3_vl", "qwen2"])

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import torch
-from model_fixtures import KINDS, Case, Tiny, TinyModels
+from model_fixtures import KINDS, Case, Tiny, TinyModels, reference_scores
 from rollout_fixtures import tokens
 from transformers import DynamicCache
 
@@ -126,9 +126,11 @@ def test_sampling_equals_the_naive_sampler(
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("temperature", [0.6, 1.3])
 @torch.no_grad()
-def test_recorded_log_probs_equal_the_scorers(
+def test_recorded_log_probs_are_exact_and_so_are_the_scorers(
     tiny_model: TinyModels, kind: str, temperature: float
 ) -> None:
+    """Both against one sequence at a time in double precision, 1e-5 off at most before the
+    division by the temperature."""
     tiny = tiny_model(kind)
     push = {tiny.stops[0]: STOP_OFTEN}
     backend = backend_of(tiny, push=push)
@@ -148,9 +150,20 @@ def test_recorded_log_probs_equal_the_scorers(
     batch = collate_prompts(tiny.prompts, tiny.processor.pad_token_id)
     rows = [p for p, group in enumerate(groups) for _ in group]
     logprobs_BT, _ = scorer(batch, ids_BT, mask_BT, rows, mask_BT.numel())
-    for completion, logprobs in zip(completions, logprobs_BT.tolist(), strict=True):
-        assert len(completion.logprobs) == len(completion.token_ids)
-        assert completion.logprobs == pytest.approx(logprobs[: len(completion.logprobs)], abs=3e-5)
+    exact = tiny.load()
+    push_tokens(tiny, exact, push)
+    exact.double()
+    cases = [case for case, group in zip(tiny.cases, groups, strict=True) for _ in group]
+    banned = tiny.processor.banned_token_ids
+    for case, completion, logprobs_T in zip(cases, completions, logprobs_BT, strict=True):
+        response = completion.token_ids
+        logits_TV = tiny.reference_logits(exact, case, response)
+        expected_T, _ = reference_scores(
+            logits_TV, response, temperature=temperature, banned=banned
+        )
+        bound = pytest.approx(expected_T.tolist(), rel=0, abs=1e-5 / temperature)
+        assert list(completion.logprobs) == bound
+        assert logprobs_T[: len(response)].tolist() == bound
 
 
 @pytest.mark.parametrize("kind", ["qwen2_5_vl", "qwen3"])
