@@ -234,7 +234,7 @@ def _attend(
 ) -> Tensor:
     """Scaled dot-product attention, [batch, tokens, heads, D]; causal unless `visible` is given."""
     if key.is_cuda and key.shape[2] < query.shape[2]:
-        # CUDA's fused kernels take fewer key heads only without a mask.
+        # With a mask CUDA's fused kernels do not take fewer key heads; one way for both forms.
         key, value = (
             x.repeat_interleave(query.shape[2] // x.shape[2], dim=2) for x in (key, value)
         )
